@@ -1,0 +1,30 @@
+# Every target first sets up what is missing (docker/setup.sh) and starts this checkout's own PostgreSQL and Redis,
+# which stop with it. Ports: see docker/env.sh. Tests take SLOW=1 for the long runs.
+export KKT_STARTED := $(shell date +%s)
+during := docker/services.sh during
+python := .run/venv/bin/python
+
+.PHONY: help setup demo test run poc bench clean
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
+
+setup: ## system packages, Odoo 19 and a Python environment, where missing
+	@docker/setup.sh
+
+demo: setup ## sell, cut the network, bring it back: the whole job in one run
+	@$(during) sh -c 'docker/database.sh demo && exec $(python) addons/opterp_kkt_tests/demo.py'
+
+test: setup ## every test, browser tours included
+	@$(during) docker/test.sh
+
+run: setup ## the demo shop in your browser, until Ctrl-C
+	@$(during) docker/run.sh
+
+poc: setup ## the proofs over real processes
+	@$(during) docker/test.sh poc
+
+bench: setup ## side-by-side measurements
+	@$(during) $(python) addons/opterp_kkt_tests/bench
+
+clean: ## remove everything that was made here (Odoo stays in ~/.cache/opterp-kkt)
+	@docker/services.sh clean

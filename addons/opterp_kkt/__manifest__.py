@@ -1,0 +1,30 @@
+{
+    'name': "OPTERP KKT: fiscal receipts for Point of Sale (54-FZ)",
+    'summary': "Every sale becomes a fiscal receipt and reaches the operator (OFD) once and in order",
+    'version': '19.0.1.0.0',
+    'category': 'Sales/Point of Sale',
+    'author': "OPTERP",
+    'license': 'LGPL-3',
+    'depends': ['point_of_sale', 'mail'],
+    'external_dependencies': {'python': ['redis', 'requests', 'python-stdnum']},
+    'data': [
+        'security/opterp_kkt_security.xml',
+        'security/ir.model.access.csv',
+        'data/ir_cron.xml',
+        'views/kkt_receipt_views.xml',
+        'views/kkt_register_views.xml',
+        'views/kkt_ofd_views.xml',
+        'views/kkt_circuit_breaker_views.xml',
+        'views/pos_order_views.xml',
+        'views/account_tax_views.xml',
+        'views/res_config_settings_views.xml',
+        'views/kkt_menus.xml',
+    ],
+    'demo': [
+        'demo/optical_shop.xml',
+    ],
+    'assets': {
+        'point_of_sale._assets_pos': ['opterp_kkt/static/src/app/**/*'],
+    },
+    'application': True,
+}

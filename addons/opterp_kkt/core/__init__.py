@@ -1,0 +1,1 @@
+"""The algorithms of fiscal delivery in plain Python: nothing here knows Odoo."""

@@ -1,0 +1,118 @@
+from odoo import api, fields, models
+from odoo.exceptions import ValidationError
+from odoo.fields import NO_ACCESS
+
+from ..transports import Endpoint, Outcome, open_transport
+
+
+class KktOfd(models.Model):
+    """The operator that receives fiscal documents: where it is, how it is spoken to, what is done when it refuses.
+
+    The token is written and never read back: `token` is a field to type into, `secret` is read by the delivery alone.
+    """
+    _name = 'kkt.ofd'
+    _description = "Fiscal Data Operator (OFD)"
+    _inherit = ['mail.thread', 'mail.activity.mixin']
+
+    name = fields.Char(required=True, tracking=True)
+    active = fields.Boolean(default=True)
+    company_id = fields.Many2one('res.company', help="Leave empty to share it between companies.")
+    protocol = fields.Selection([('http', "HTTP (JSON)")], required=True, default='http', tracking=True)
+    url = fields.Char("URL", required=True, tracking=True, help="Documents are posted to URL/v1/documents.")
+    token = fields.Char(
+        compute='_compute_token',
+        inverse='_inverse_token',
+        groups='opterp_kkt.group_fiscal_admin',
+        copy=False,
+        help="Access token of the operator. It can be replaced, never read.",
+    )
+    secret = fields.Char(groups=NO_ACCESS, copy=False)
+    has_token = fields.Boolean("Token Is Set", compute='_compute_has_token', compute_sudo=True)
+    on_refusal = fields.Selection(
+        [('go_on', "Go on with the next document"), ('hold', "Hold the register")],
+        required=True,
+        default='go_on',
+        string="After a Refusal",
+        tracking=True,
+        help="What a register does after the operator has refused one of its documents for good.",
+    )
+    paused_until = fields.Datetime(readonly=True, copy=False)
+    pause_reason = fields.Text(readonly=True, copy=False)
+    breaker_id = fields.Many2one('kkt.circuit.breaker', "Circuit Breaker", required=True, ondelete='restrict', copy=False)
+    breaker_state = fields.Selection(related='breaker_id.state')
+    breaker_mode = fields.Selection(related='breaker_id.mode')
+    register_ids = fields.One2many('kkt.register', 'ofd_id')
+
+    def _compute_token(self):
+        self.token = False
+
+    def _inverse_token(self):
+        for ofd in self.filtered('token'):
+            ofd.sudo().secret = ofd.token
+
+    @api.depends('secret')
+    def _compute_has_token(self):
+        for ofd in self:
+            ofd.has_token = bool(ofd.secret)
+
+    @api.constrains('url')
+    def _check_url(self):
+        for ofd in self:
+            if not (ofd.url or '').startswith(('http://', 'https://')):
+                raise ValidationError(self.env._("The URL of %(name)s must begin with http:// or https://.", name=ofd.name))
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        for vals in vals_list:
+            if not vals.get('breaker_id'):
+                vals['breaker_id'] = self.env['kkt.circuit.breaker'].sudo().create({'name': vals.get('name')}).id
+        return super().create(vals_list)
+
+    def write(self, vals):
+        """Whoever changes how the operator is reached wants it tried at once."""
+        if {'url', 'token', 'protocol'} & set(vals):
+            vals = {**vals, 'paused_until': False, 'pause_reason': False}
+            self.env['kkt.delivery']._wake()
+        return super().write(vals)
+
+    def action_resume(self):
+        """End a pause by hand."""
+        self.check_access('write')
+        self.sudo().write({'paused_until': False, 'pause_reason': False})
+        self.env['kkt.delivery']._wake()
+
+    def action_test_connection(self):
+        """Ask the operator for a document that can't exist, and say in words how it answered."""
+        self.ensure_one()
+        self.check_access('read')
+        transport = open_transport(self.protocol, self._get_endpoint())
+        self.env.cr.commit()  # no network call while this transaction is open
+        try:
+            answer = transport.check()
+        finally:
+            transport.close()
+        good = answer.outcome is Outcome.ABSENT
+        return {
+            'type': 'ir.actions.client',
+            'tag': 'display_notification',
+            'params': {
+                'type': 'success' if good else 'danger',
+                'title': self._describe(answer),
+                'message': "" if good else answer.message,
+                'sticky': not good,
+            },
+        }
+
+    def _get_endpoint(self):
+        secret = self.sudo().secret or ""
+        return Endpoint(self.url, secret, self.env['kkt.delivery']._get_number('request_timeout'))
+
+    def _describe(self, answer):
+        """What an answer to a test means for the shop."""
+        texts = {
+            Outcome.ABSENT: self.env._("The operator answers and accepts our credentials."),
+            Outcome.MISCONFIGURED: self.env._("The operator does not accept our credentials or does not know this address."),
+            Outcome.THROTTLED: self.env._("The operator asks us to wait."),
+            Outcome.UNAVAILABLE: self.env._("The operator can't be reached. Sales go on; receipts are kept and sent later."),
+        }
+        return texts.get(answer.outcome, self.env._("The operator gave no answer that makes sense. Receipts are kept and sent later."))

@@ -1,0 +1,171 @@
+from datetime import UTC, datetime
+from uuid import uuid4
+
+from odoo import api, fields, models
+from odoo.exceptions import UserError
+
+from .big_integer import BigInteger
+from .kkt_receipt_attempt import OUTCOMES
+
+STATES = [
+    ('pending', "Waiting"),
+    ('sending', "Being sent"),
+    ('delivered', "Delivered"),
+    ('rejected', "Rejected"),
+]
+DOCUMENT_TYPES = [
+    ('receipt', "Receipt"),
+    ('correction', "Correction receipt"),
+    ('shift_open', "Shift opening report"),
+    ('shift_close', "Shift closing report"),
+]
+OPERATION_TYPES = [  # tag 1054
+    ('1', "Sale"),
+    ('2', "Refund of a sale"),
+    ('3', "Purchase"),
+    ('4', "Refund of a purchase"),
+]
+# Once set, never changed: a retry sends the same key and the same bytes, changed content is a correction.
+IMMUTABLE = {
+    'register_id', 'pos_order_id', 'document_type', 'operation_type', 'idempotency_key', 'payload', 'fd_number',
+    'fiscal_drive_number', 'fiscal_sign', 'queue_number', 'hlc_local_time', 'hlc_logical_counter', 'hlc_node',
+}
+
+
+class KktReceipt(models.Model):
+    """A fiscal document that a register has numbered, and its way to the operator (OFD).
+
+        pending ──claim──> sending ──accepted──> delivered
+           ^                  │ ├────refused───> rejected ──Retry──> pending
+           └── next try later ┘
+
+    It is created in the transaction of the sale: `idempotency_key` and `payload` are chosen there and never change. A sale
+    whose document can't be built gets a `rejected` receipt without a payload and without numbers; *Retry* builds it.
+    Delivery (`kkt.delivery`) alone moves it on, in `queue_number` order; a rejected document leaves that order.
+    """
+    _name = 'kkt.receipt'
+    _description = "Fiscal Receipt"
+    _order = 'id DESC'
+    _rec_name = 'idempotency_key'
+    _check_company_auto = True
+
+    register_id = fields.Many2one('kkt.register', "Register", required=True, readonly=True, ondelete='restrict', index=True)
+    company_id = fields.Many2one(related='register_id.company_id', store=True, index=True)
+    pos_order_id = fields.Many2one(
+        'pos.order', "Order", readonly=True, ondelete='restrict', index='btree_not_null', check_company=True)
+    refunded_receipt_id = fields.Many2one('kkt.receipt', "Refunds Receipt", readonly=True, ondelete='restrict', index='btree_not_null')
+    document_type = fields.Selection(DOCUMENT_TYPES, "Document", required=True, readonly=True, default='receipt')
+    operation_type = fields.Selection(OPERATION_TYPES, "Operation", readonly=True, help="Tag 1054.")
+    state = fields.Selection(STATES, required=True, readonly=True, default='pending')
+    idempotency_key = fields.Char(
+        "Key", required=True, readonly=True, copy=False, default=lambda self: self._get_new_key(),
+        help="Tells the operator that a second sending is the same document.")
+    fiscal_drive_number = fields.Char("Fiscal Drive (FN)", readonly=True)
+    fd_number = fields.Integer("FD Number", readonly=True, help="Tag 1040.")
+    fiscal_sign = fields.Char("Fiscal Sign", readonly=True, help="Tag 1077.")
+    queue_number = fields.Integer("Place in Queue", readonly=True)
+    payload = fields.Text(readonly=True, help="What is sent, byte for byte.")
+    qr = fields.Char("QR Code Text", readonly=True)
+    currency_id = fields.Many2one(related='company_id.currency_id')
+    total = BigInteger("Total in Kopecks", readonly=True)
+    amount_total = fields.Monetary("Total", compute='_compute_amount_total')
+
+    attempts = fields.Integer(readonly=True, default=0)
+    next_attempt_at = fields.Datetime("Next Try", readonly=True)
+    in_doubt = fields.Boolean(readonly=True, help="An earlier try may have reached the operator: it is asked first.")
+    claimed_at = fields.Datetime("Last Try", readonly=True)
+    delivery_epoch = fields.Integer(readonly=True)
+    last_outcome = fields.Selection(OUTCOMES, readonly=True)
+    last_error = fields.Text(readonly=True)
+    delivered_at = fields.Datetime(readonly=True)
+    ofd_document_id = fields.Char("ID at the Operator", readonly=True)
+    attempt_ids = fields.One2many('kkt.receipt.attempt', 'receipt_id', readonly=True)
+
+    hlc_local_time = BigInteger("HLC Time", readonly=True, help="ms since 1970")
+    hlc_logical_counter = fields.Integer("HLC Counter", readonly=True)
+    hlc_node = fields.Char("HLC Node", readonly=True)
+    hlc_server_time = BigInteger("Acknowledged at", readonly=True, help="The operator's clock, ms since 1970")
+    hlc_drift = fields.Boolean("Stamp Not Merged", readonly=True, help="The till's stamp was malformed or too far ahead.")
+    hlc = fields.Char("HLC", compute='_compute_hlc')
+
+    _key_uniq = models.Constraint('unique (idempotency_key)', "There is a receipt with this key already.")
+    _order_uniq = models.UniqueIndex(
+        "(pos_order_id, operation_type) WHERE document_type = 'receipt'", "This order has its receipt already.")
+    _fd_number_uniq = models.UniqueIndex(
+        "(fiscal_drive_number, fd_number) WHERE fd_number > 0", "This FD number was given already.")
+    _queue_number_uniq = models.UniqueIndex(
+        "(register_id, queue_number) WHERE queue_number > 0", "This place in the queue was given already.")
+    _one_in_flight = models.UniqueIndex(
+        "(register_id) WHERE state = 'sending'", "A register sends one document at a time.")
+    _queue_idx = models.Index("(register_id, queue_number) WHERE state IN ('pending', 'sending')")
+    _rejected_idx = models.Index("(register_id) WHERE state = 'rejected'")
+    _built = models.Constraint(
+        "CHECK (state = 'rejected' OR (payload IS NOT NULL AND fd_number > 0 AND queue_number > 0))",
+        "Only a document that was built can be sent.")
+    _delivered = models.Constraint(
+        "CHECK ((state = 'delivered') = (delivered_at IS NOT NULL))", "A delivered receipt has its time of delivery.")
+    _hlc_positive = models.Constraint('CHECK (hlc_logical_counter >= 0)', "An HLC counter is not negative.")
+
+    @api.depends('document_type', 'fd_number')
+    def _compute_display_name(self):
+        types = dict(self._fields['document_type']._description_selection(self.env))
+        for receipt in self:
+            number = self.env._("FD %s", receipt.fd_number) if receipt.fd_number else self.env._("not built")
+            receipt.display_name = f"{types[receipt.document_type]} ({number})"
+
+    @api.depends('total')
+    def _compute_amount_total(self):
+        for receipt in self:
+            receipt.amount_total = receipt.total / 100
+
+    @api.depends('hlc_local_time', 'hlc_logical_counter', 'hlc_node')
+    def _compute_hlc(self):
+        for receipt in self:
+            moment = datetime.fromtimestamp(receipt.hlc_local_time / 1000, UTC)
+            receipt.hlc = (
+                f"{moment:%Y-%m-%d %H:%M:%S}.{receipt.hlc_local_time % 1000:03d}Z"
+                f" +{receipt.hlc_logical_counter} {receipt.hlc_node}" if receipt.hlc_node else False)
+
+    def _get_printed_values(self):
+        """What the buyer's copy shows, for the till."""
+        return {
+            'operation_type': self.operation_type,
+            'fiscal_drive_number': self.fiscal_drive_number,
+            'fd_number': self.fd_number,
+            'fiscal_sign': self.fiscal_sign,
+            'registration_number': self.register_id.registration_number,
+            'qr': self.qr,
+            'is_test': self.register_id.driver == 'emulator',
+        }
+
+    @api.model
+    def _get_new_key(self):
+        database = self.env['ir.config_parameter'].sudo().get_param('database.uuid')
+        return f"{database}.{uuid4()}"
+
+    def write(self, vals):
+        fixed = IMMUTABLE & set(vals)
+        if fixed and self.filtered('payload'):
+            raise UserError(self.env._(
+                "A numbered fiscal document never changes. What was wrong in it is put right by a correction receipt."))
+        return super().write(vals)
+
+    @api.ondelete(at_uninstall=False)
+    def _unlink_never(self):
+        raise UserError(self.env._("Fiscal receipts are never deleted: the law asks to keep them."))
+
+    # -- buttons -----------------------------------------------------------------------------------------------------------
+
+    def action_retry(self):
+        """Try again at once: build what could not be built, send what was refused, same key and same bytes."""
+        self.register_id._check_may_deliver()
+        receipts = self.sudo()
+        for receipt in receipts.filtered(lambda r: r.state == 'rejected' and not r.payload):
+            receipt.pos_order_id._kkt_build(receipt)
+        self.env.flush_all()
+        self.env.cr.execute("""
+            UPDATE kkt_receipt SET state = 'pending', next_attempt_at = NULL
+             WHERE id = ANY(%s) AND payload IS NOT NULL AND state IN ('rejected', 'pending')
+        """, [self.ids])
+        self.invalidate_recordset()
+        self.env['kkt.delivery']._wake()

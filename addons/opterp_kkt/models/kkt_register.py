@@ -1,0 +1,280 @@
+import re
+import time
+from datetime import UTC, datetime
+from uuid import uuid4
+
+import pytz
+from stdnum.ru import inn
+
+from odoo import api, fields, models
+from odoo.addons.base.models.res_partner import _tz_get
+from odoo.exceptions import AccessError, UserError, ValidationError
+from odoo.tools import SQL
+
+from ..core import ffd, hlc, qr
+from .big_integer import BigInteger
+
+TAXATION_SYSTEMS = [  # tag 1055, a bit mask
+    ('1', "General (OSN)"),
+    ('2', "Simplified, income (USN)"),
+    ('4', "Simplified, income less expenses (USN)"),
+    ('16', "Agricultural (ESHN)"),
+    ('32', "Patent (PSN)"),
+]
+COUNTERS = {  # only the register itself counts
+    'last_fd_number', 'last_queue_number', 'last_document_time', 'hlc_node', 'hlc_local_time', 'hlc_logical_counter'}
+TAKE_NUMBERS = """
+    UPDATE kkt_register
+       SET last_fd_number = last_fd_number + 1,
+           last_queue_number = last_queue_number + 1,
+           last_document_time = GREATEST(last_document_time, floor(extract(epoch FROM clock_timestamp()) * 1000)),
+           hlc_local_time = %s,
+           hlc_logical_counter = %s
+     WHERE id = %s
+ RETURNING last_fd_number, last_queue_number, last_document_time
+"""
+
+
+class KktRegister(models.Model):
+    """A cash register (KKT) with its fiscal drive: it numbers and signs the documents of one point of sale.
+
+    `_fiscalize` takes the next FD number, the next place in the queue and the next stamp of the register's hybrid logical
+    clock with one UPDATE of its row, in the transaction of the sale. Only sales, shifts and corrections write this row;
+    what delivery writes stands in `kkt.delivery`, so that the two never conflict.
+
+    The emulated register's fiscal drives start with 9999, the numbers reserved for tests: its documents are no fiscal
+    documents.
+    """
+    _name = 'kkt.register'
+    _description = "Cash Register (KKT)"
+    _inherit = ['mail.thread', 'mail.activity.mixin']
+    _check_company_auto = True
+
+    name = fields.Char(required=True)
+    active = fields.Boolean(default=True)
+    company_id = fields.Many2one('res.company', required=True, default=lambda self: self.env.company)
+    pos_config_id = fields.Many2one(
+        'pos.config', "Point of Sale", check_company=True, tracking=True, ondelete='restrict',
+        help="One register serves one point of sale.")
+    serial_number = fields.Char("Serial Number", required=True, tracking=True)
+    registration_number = fields.Char("Registration Number (RNM)", required=True, tracking=True, help="16 digits (tag 1037).")
+    fiscal_drive_number = fields.Char("Fiscal Drive (FN)", required=True, tracking=True, help="16 digits (tag 1041).")
+    driver = fields.Selection(
+        [('emulator', "Emulated register (tests only)")], required=True, default='emulator',
+        help="Who numbers and signs the documents.")
+    ofd_id = fields.Many2one('kkt.ofd', "Operator (OFD)", required=True, check_company=True, ondelete='restrict', tracking=True)
+    taxation_system = fields.Selection(TAXATION_SYSTEMS, required=True, default='1', help="Tag 1055.")
+    retail_address = fields.Char("Address of Settlements", required=True, help="Tag 1009.")
+    retail_place = fields.Char("Place of Settlements", required=True, help="Tag 1187: the shop's name, or its site.")
+    tz = fields.Selection(_tz_get, "Time Zone", required=True, default='Europe/Moscow', help="Documents show the local time.")
+
+    last_fd_number = fields.Integer("Last FD Number", readonly=True, default=0, copy=False)
+    last_queue_number = fields.Integer("Documents Numbered", readonly=True, default=0, copy=False)
+    last_document_time = BigInteger(readonly=True, default=0, copy=False, help="Time of the last document, ms since 1970.")
+    hlc_node = fields.Char("HLC Node", readonly=True, required=True, copy=False, default=lambda self: uuid4().hex[:12])
+    hlc_local_time = BigInteger("HLC Time", readonly=True, default=0, copy=False, help="ms since 1970")
+    hlc_logical_counter = fields.Integer("HLC Counter", readonly=True, default=0, copy=False)
+
+    receipt_ids = fields.One2many('kkt.receipt', 'register_id', readonly=True)
+    delivery_ids = fields.One2many('kkt.delivery', 'register_id', readonly=True)
+    delivery_epoch = fields.Integer(compute='_compute_delivery', compute_sudo=True)
+    delivery_holder = fields.Char("Last Delivered by", compute='_compute_delivery', compute_sudo=True)
+    hold_reason = fields.Text("Held Because", compute='_compute_delivery', compute_sudo=True)
+    lease_missing = fields.Boolean("Redis Is Missing", compute='_compute_delivery', compute_sudo=True)
+    pending_count = fields.Integer("Waiting", compute='_compute_queue', compute_sudo=True)
+    rejected_count = fields.Integer("Rejected", compute='_compute_queue', compute_sudo=True)
+    oldest_pending_at = fields.Datetime("Oldest Waiting", compute='_compute_queue', compute_sudo=True)
+    ofd_paused_until = fields.Datetime(related='ofd_id.paused_until')
+    ofd_pause_reason = fields.Text(related='ofd_id.pause_reason')
+    breaker_state = fields.Selection(related='ofd_id.breaker_id.state')
+
+    _pos_config_uniq = models.UniqueIndex("(pos_config_id) WHERE active", "This point of sale has a register already.")
+    _serial_number_uniq = models.Constraint('unique (serial_number)', "There is a register with this serial number already.")
+    _fiscal_drive_number_uniq = models.UniqueIndex(
+        "(fiscal_drive_number) WHERE active", "This fiscal drive is in another register already.")
+    _numbers_positive = models.Constraint(
+        'CHECK (last_fd_number >= 0 AND last_queue_number >= 0)', "Numbers of documents only grow.")
+
+    @api.depends('delivery_ids')
+    def _compute_delivery(self):
+        for register in self:
+            delivery = register.delivery_ids
+            register.delivery_epoch = delivery.epoch
+            register.delivery_holder = delivery.holder
+            register.hold_reason = delivery.hold_reason
+            register.lease_missing = delivery.lease_missing
+
+    def _compute_queue(self):
+        self.env['kkt.receipt'].flush_model()
+        rows = self.env.execute_query_dict(_queue_sql(self.ids))
+        for register in self:
+            own = [row for row in rows if row['register_id'] == register.id]
+            register.pending_count = sum(row['pending'] for row in own)
+            register.rejected_count = sum(row['rejected'] for row in own)
+            register.oldest_pending_at = next((row['oldest'] for row in own if row['oldest']), False)
+
+    @api.constrains('registration_number', 'fiscal_drive_number', 'driver')
+    def _check_numbers(self):
+        for register in self:
+            if not re.fullmatch(r'\d{16}', register.registration_number):
+                raise ValidationError(self.env._("A registration number (RNM) has 16 digits."))
+            if not re.fullmatch(r'\d{16}', register.fiscal_drive_number):
+                raise ValidationError(self.env._("A fiscal drive number (FN) has 16 digits."))
+            if register.driver == 'emulator' and not register.fiscal_drive_number.startswith('9999'):
+                raise ValidationError(self.env._(
+                    "The emulated register only takes fiscal drive numbers that start with 9999, which are reserved for tests."))
+
+    @api.constrains('company_id')
+    def _check_company_vat(self):
+        for company in self.company_id:
+            vat = company.vat or ''
+            if not inn.is_valid(vat) or not vat.strip('0'):
+                raise ValidationError(self.env._(
+                    "%(company)s has no valid INN as its tax ID, and a fiscal receipt must state one.", company=company.name))
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        registers = super().create([{k: v for k, v in vals.items() if k not in COUNTERS} for vals in vals_list])
+        self.env['kkt.delivery'].sudo().create([{'register_id': register.id} for register in registers])
+        return registers
+
+    def write(self, vals):
+        """FD numbers count per fiscal drive: with another drive they go on where that drive stopped, usually at 0."""
+        if COUNTERS & set(vals) and not self.env.su:
+            raise AccessError(self.env._("The numbers of a register are counted, not written."))
+        drive = vals.get('fiscal_drive_number')
+        if drive and any(register.fiscal_drive_number != drive for register in self):
+            super().write({'last_fd_number': self._get_last_fd_number(drive)})
+        return super().write(vals)
+
+    def _get_last_fd_number(self, fiscal_drive_number):
+        [(last,)] = self.env['kkt.receipt'].sudo()._read_group(
+            [('fiscal_drive_number', '=', fiscal_drive_number)], aggregates=['fd_number:max'])
+        return last or 0
+
+    @api.ondelete(at_uninstall=False)
+    def _unlink_except_used(self):
+        if any(register.last_queue_number for register in self):
+            raise UserError(self.env._(
+                "A register that has numbered documents can't be deleted: the law asks to keep them. Archive it instead."))
+
+    # -- buttons -----------------------------------------------------------------------------------------------------------
+
+    def action_deliver(self):
+        """One pass of delivery for these registers, for at most 20 s. It ignores the backoff, but not the breaker.
+
+        :return: `{"delivered": n, "rejected": n, "waiting": n, "busy": [ids of registers another worker is delivering]}`
+        """
+        self._check_may_deliver()
+        return self.env['kkt.delivery'].sudo()._deliver_now(self)
+
+    def action_deliver_now(self):
+        """The button: deliver, and say in words what happened."""
+        result = self.action_deliver()
+        texts = [
+            result['delivered'] and self.env._("Delivered: %s.", result['delivered']),
+            result['rejected'] and self.env._("Rejected by the operator: %s.", result['rejected']),
+            result['waiting'] and self.env._("Still waiting: %s.", result['waiting']),
+            result['busy'] and self.env._("Another worker is delivering at this moment."),
+        ]
+        return {
+            'type': 'ir.actions.client',
+            'tag': 'display_notification',
+            'params': {
+                'type': 'warning' if result['rejected'] or result['waiting'] else 'success',
+                'title': self.env._("Delivery to the operator"),
+                'message': " ".join(filter(None, texts)) or self.env._("Nothing was waiting."),
+                'next': {'type': 'ir.actions.client', 'tag': 'soft_reload'},
+            },
+        }
+
+    def action_release_hold(self):
+        """Let a held register go on with its next document."""
+        self._check_may_deliver()
+        self.sudo().delivery_ids.write({'hold_reason': False})
+        self.env['kkt.delivery']._wake()
+
+    def action_open_receipts(self):
+        """The documents of this register."""
+        return {
+            **self.env['ir.actions.act_window']._for_xml_id('opterp_kkt.kkt_receipt_action'),
+            'domain': [('register_id', 'in', self.ids)],
+        }
+
+    def _check_may_deliver(self):
+        self.check_access('read')
+        if not self.env.su and not self.env.user.has_group('point_of_sale.group_pos_manager'):
+            raise AccessError(self.env._("Only an administrator of the point of sale delivers receipts by hand."))
+
+    # -- fiscalisation -----------------------------------------------------------------------------------------------------
+
+    def _fiscalize(self, idempotency_key, document_type, body, seen):
+        """Number, stamp and sign a document, in the caller's transaction.
+
+        :param dict body: the document without what the register gives (`core/ffd.py`)
+        :param seen: trusted HLC stamps that the document must be later than
+        :return: values of the `kkt.receipt`, with its payload: the exact text that is sent
+        """
+        self.ensure_one()
+        stamp, fd_number, queue_number, moment = self._take_numbers(seen)
+        document = ffd.number({**body, **self._get_head_values()}, self.fiscal_drive_number, fd_number, moment)
+        return {
+            'fiscal_drive_number': self.fiscal_drive_number,
+            'fd_number': fd_number,
+            'queue_number': queue_number,
+            'fiscal_sign': str(document['fiscalSign']),
+            'total': document['totalSum'],
+            'hlc_local_time': stamp.local_time,
+            'hlc_logical_counter': stamp.logical_counter,
+            'hlc_node': stamp.node,
+            'qr': qr.qr_text(document, moment),
+            'payload': ffd.to_text({
+                'idempotency_key': idempotency_key,
+                'register': {
+                    'fiscal_drive_number': self.fiscal_drive_number,
+                    'registration_number': self.registration_number,
+                },
+                'fd_number': fd_number,
+                'document_type': document_type,
+                'hlc': stamp._asdict(),
+                'document': document,
+            }),
+        }
+
+    def _take_numbers(self, seen):
+        """The HLC tick, the FD number, the place in the queue and the document's time (tag 1012), in one UPDATE.
+
+        Nobody else can change the row between our reading and our writing: REPEATABLE READ would refuse the write.
+        """
+        cr = self.env.cr
+        cr.execute("SELECT hlc_local_time, hlc_logical_counter FROM kkt_register WHERE id = %s", [self.id])
+        last = hlc.Timestamp(*cr.fetchone(), self.hlc_node)
+        stamp = hlc.tick(last, time.time_ns() // 1_000_000, *seen)
+        cr.execute(TAKE_NUMBERS, [stamp.local_time, stamp.logical_counter, self.id])
+        fd_number, queue_number, milliseconds = cr.fetchone()
+        self.invalidate_recordset([
+            'last_fd_number', 'last_queue_number', 'last_document_time', 'hlc_local_time', 'hlc_logical_counter'])
+        moment = datetime.fromtimestamp(milliseconds / 1000, UTC).astimezone(pytz.timezone(self.tz))
+        return stamp, fd_number, queue_number, moment
+
+    def _get_head_values(self):
+        """Who sells and where, by FNS JSON names."""
+        return {
+            'user': self.company_id.name,
+            'userInn': (self.company_id.vat or '').ljust(12),
+            'kktRegId': self.registration_number.ljust(20),
+            'retailPlaceAddress': self.retail_address,
+            'retailPlace': self.retail_place,
+            'appliedTaxationType': int(self.taxation_system),
+        }
+
+
+def _queue_sql(register_ids):
+    """Counts from the partial indexes on what is unfinished: their cost doesn't grow with history."""
+    return SQL("""
+        SELECT register_id, count(*) AS pending, 0 AS rejected, min(create_date) AS oldest
+          FROM kkt_receipt WHERE register_id = ANY(%(ids)s) AND state IN ('pending', 'sending') GROUP BY register_id
+         UNION ALL
+        SELECT register_id, 0, count(*), NULL
+          FROM kkt_receipt WHERE register_id = ANY(%(ids)s) AND state = 'rejected' GROUP BY register_id
+    """, ids=register_ids)

@@ -1,0 +1,239 @@
+import logging
+import time
+from decimal import Decimal
+
+import psycopg2
+
+from odoo import api, fields, models
+from odoo.exceptions import UserError
+
+from ..core import ffd, hlc
+from ..core.guard import LOCK_CLASS
+
+_logger = logging.getLogger(__name__)
+
+TURN_CLASS = LOCK_CLASS + 1  # advisory lock: whose turn it is to sell through a register
+SALE, REFUND = '1', '2'
+PAYMENT_FORMS = {'cash': 'cash', 'bank': 'ecash', 'pay_later': 'credit'}
+SERVER_FIELDS = ('kkt_state', 'kkt_qr', 'kkt_documents', 'kkt_receipt_ids')
+
+
+class PosOrder(models.Model):
+    """A paid order gets its fiscal receipts in the transaction that pays it, whoever pays it: till, backend, kiosk.
+
+    Goods sold and goods taken back are two documents (tag 1054), so an exchange gives two receipts. Whatever is wrong with
+    the document, the order is stored: its receipt is then rejected, with the reason, for a person to look at.
+    """
+    _inherit = 'pos.order'
+
+    kkt_hlc = fields.Json("Till's HLC Stamp", copy=False, help="What the browser sent; untrusted.")
+    kkt_receipt_ids = fields.One2many('kkt.receipt', 'pos_order_id', "Fiscal Receipts", readonly=True)
+    kkt_state = fields.Selection(
+        [('pending', "Waiting"), ('delivered', "Delivered"), ('rejected', "Rejected")],
+        "Fiscal Receipt", compute='_compute_kkt', compute_sudo=True)
+    kkt_qr = fields.Char("Fiscal QR Code", compute='_compute_kkt', compute_sudo=True)
+    kkt_documents = fields.Json("Fiscal Documents", compute='_compute_kkt', compute_sudo=True)
+
+    @api.depends('kkt_receipt_ids.state', 'kkt_receipt_ids.qr')
+    def _compute_kkt(self):
+        for order in self:
+            receipts = order.kkt_receipt_ids.sorted('operation_type')
+            states = set(receipts.mapped('state'))
+            order.kkt_state = (
+                'rejected' if 'rejected' in states
+                else 'pending' if states & {'pending', 'sending'}
+                else 'delivered' if states else False)
+            order.kkt_qr = receipts[:1].qr
+            order.kkt_documents = [receipt._get_printed_values() for receipt in receipts if receipt.qr]
+
+    # -- the sale ----------------------------------------------------------------------------------------------------------
+
+    @api.model
+    def sync_from_ui(self, orders):
+        # EXTENDS 'point_of_sale'
+        self._kkt_take_turn(orders)
+        return super().sync_from_ui(orders)
+
+    @api.model
+    def _process_order(self, order, existing_order):
+        # EXTENDS 'point_of_sale': what the browser says about receipts is not believed
+        for name in SERVER_FIELDS:
+            order.pop(name, None)
+        if 'kkt_hlc' in order:
+            order['kkt_hlc'] = _storable_stamp(order['kkt_hlc'])
+        return super()._process_order(order, existing_order)
+
+    def action_pos_order_paid(self):
+        # EXTENDS 'point_of_sale'
+        result = super().action_pos_order_paid()
+        self.sudo()._kkt_fiscalize()
+        return result
+
+    @api.ondelete(at_uninstall=False)
+    def _unlink_except_fiscalized(self):
+        if self.sudo().kkt_receipt_ids:
+            raise UserError(self.env._("An order with a fiscal receipt can't be deleted."))
+
+    @api.model
+    def _kkt_take_turn(self, orders):
+        """Let sales of one register pass one after another, before this transaction's snapshot is taken.
+
+        Two sales that overlap both update the register's row, and under REPEATABLE READ the second would be refused and
+        tried again after a pause of seconds. So it waits here for the first one, then starts afresh: the lock is taken,
+        the empty transaction ended, and the lock handed over to the new one, which sees all that the first one did. A
+        transaction that has written already is left alone (the sale is then tried again by Odoo if it must).
+        """
+        cr = self.env.cr
+        cr.execute("""
+            SELECT r.id FROM kkt_register r JOIN pos_session s ON s.config_id = r.pos_config_id
+             WHERE r.active AND s.id = ANY(%s) AND pg_current_xact_id_if_assigned() IS NULL
+             ORDER BY r.id LIMIT 1
+        """, [[order['session_id'] for order in orders if type(order.get('session_id')) is int]])
+        for (register_id,) in cr.fetchall():
+            cr.execute("SELECT pg_advisory_lock(%s, %s)", [TURN_CLASS, register_id])
+            cr.rollback()
+            cr.execute("SELECT pg_advisory_xact_lock(%(c)s, %(r)s), pg_advisory_unlock(%(c)s, %(r)s)",
+                       {'c': TURN_CLASS, 'r': register_id})
+
+    # -- its receipts ------------------------------------------------------------------------------------------------------
+
+    def _kkt_fiscalize(self):
+        """Create the receipts of a paid order, once."""
+        register = self.env['kkt.register'].search([('pos_config_id', '=', self.config_id.id)])
+        if not register or self.kkt_receipt_ids:
+            return
+        for operation_type in self._kkt_get_operation_types():
+            self.env['kkt.receipt'].create({
+                'register_id': register.id,
+                'pos_order_id': self.id,
+                'operation_type': operation_type,
+                'idempotency_key': (key := self.env['kkt.receipt']._get_new_key()),
+                **self._kkt_get_document_values(register, key, operation_type),
+            })
+        self.env['kkt.delivery']._wake()
+
+    def _kkt_build(self, receipt):
+        """Build the document of a receipt that could not be built when its order was paid."""
+        receipt.write(self._kkt_get_document_values(
+            receipt.register_id, receipt.idempotency_key, receipt.operation_type))
+
+    def _kkt_get_operation_types(self):
+        quantities = self.lines.mapped('qty')
+        types = [SALE] * any(qty > 0 for qty in quantities) + [REFUND] * any(qty < 0 for qty in quantities)
+        return types or [REFUND if self.is_refund or self.amount_total < 0 else SALE]
+
+    def _kkt_get_document_values(self, register, key, operation_type):
+        """Values of a numbered receipt, or of a rejected one that says what is wrong."""
+        origin = self.lines.refunded_orderline_id.order_id.kkt_receipt_ids
+        stamps, drift = self._kkt_get_seen(origin)
+        values = {
+            'refunded_receipt_id': operation_type == REFUND and origin.filtered(lambda r: r.operation_type == SALE)[:1].id,
+            'hlc_drift': drift,
+        }
+        try:
+            body = self._kkt_get_body(operation_type)
+        except psycopg2.Error:
+            raise
+        except ffd.DocumentError as error:
+            return {**values, 'state': 'rejected', 'last_error': self._kkt_explain(error)}
+        except Exception as error:
+            _logger.exception("The fiscal document of %s could not be built", self.name)
+            return {**values, 'state': 'rejected', 'last_error': self.env._(
+                "The document could not be built (%(error)s). The sale is stored. Please tell the administrator, and press Retry"
+                " when it is mended.", error=repr(error))}
+        return {**values, 'state': 'pending', 'last_error': False, **register._fiscalize(key, 'receipt', body, stamps)}
+
+    def _kkt_get_seen(self, origin):
+        """Stamps that the receipt must be later than, and whether the till's own stamp had to be left out.
+
+        The till's stamp is untrusted: one far ahead would drag the register's clock along for good. Stamps of receipts in
+        this database always count.
+        """
+        seen = [
+            hlc.Timestamp(receipt.hlc_local_time, receipt.hlc_logical_counter, receipt.hlc_node)
+            for receipt in origin if receipt.hlc_node]
+        if not self.kkt_hlc:
+            return seen, False
+        try:
+            stamp = hlc.parse(self.kkt_hlc)
+        except ValueError:
+            return seen, True
+        if not hlc.within_drift(stamp, time.time_ns() // 1_000_000):
+            return seen, True
+        return [*seen, stamp], False
+
+    def _kkt_get_body(self, operation_type):
+        """The document without what the register gives.
+
+        :raises DocumentError: what is wrong with the sale
+        """
+        if self.currency_id.name != 'RUB':
+            raise ffd.DocumentError('currency', currency=self.currency_id.name)
+        items = self._kkt_get_items(operation_type)
+        total = sum(item.total for item in items)
+        other = sum(item.total for item in self._kkt_get_items(REFUND if operation_type == SALE else SALE))
+        tolerance = len(self.lines) + round(100 * self.config_id.cash_rounding * self.config_id.rounding_method.rounding)
+        paid = ffd.share_payments(self._kkt_get_paid(operation_type), total, other, tolerance)
+        return ffd.settlement(int(operation_type), items, paid, {'operator': self._kkt_get_cashier()})
+
+    def _kkt_get_items(self, operation_type):
+        sign = 1 if operation_type == SALE else -1
+        return [
+            ffd.Item(
+                name=line.full_product_name or line.product_id.display_name,
+                quantity=Decimal(str(sign * line.qty)),
+                total=sign * round(line.price_subtotal_incl * 100),
+                vat_rate=line._kkt_get_vat_rate(),
+            )
+            for line in self.lines if sign * line.qty > 0 and not line.combo_line_ids
+        ]
+
+    def _kkt_get_paid(self, operation_type):
+        """Kopecks by payment form, after change; of a refund, what was given back."""
+        sign = 1 if operation_type == SALE else -1
+        paid = {}
+        for payment in self.payment_ids:
+            form = PAYMENT_FORMS[payment.payment_method_id.type]
+            paid[form] = paid.get(form, 0) + sign * round(payment.amount * 100)
+        return paid
+
+    def _kkt_get_cashier(self):
+        """Tag 1021, up to 64 characters."""
+        employee = 'employee_id' in self._fields and self.employee_id.name
+        return (employee or self.user_id.name or '')[:64]
+
+    def _kkt_explain(self, error):
+        """What a `DocumentError` means for the shop."""
+        texts = {
+            'currency': self.env._("A fiscal receipt is in roubles, this order is in %(currency)s.", currency=error.values.get('currency')),
+            'no_items': self.env._("The order has no lines."),
+            'negative_total': self.env._("The discounts are larger than the goods."),
+            'quantity': self.env._("A line has no positive quantity."),
+            'payments': self.env._(
+                "The payments (%(paid).2f) don't add up to the lines (%(total).2f).",
+                paid=error.values.get('paid', 0) / 100, total=error.values.get('total', 0) / 100),
+            'vat_rate': self.env._(
+                "The taxes of %(name)s name no VAT rate for fiscal receipts. Set it on the tax, then press Retry.",
+                name=error.values.get('name')),
+        }
+        return texts[error.code]
+
+
+class PosOrderLine(models.Model):
+    _inherit = 'pos.order.line'
+
+    def _kkt_get_vat_rate(self):
+        """Tag 1199; a line without taxes is not subject to VAT."""
+        taxes = self.tax_ids_after_fiscal_position
+        rates = set(taxes.flatten_taxes_hierarchy().mapped('kkt_vat_rate'))
+        if len(rates) > 1 or False in rates:
+            raise ffd.DocumentError('vat_rate', name=self.full_product_name or self.product_id.display_name)
+        return int(rates.pop()) if rates else ffd.NOT_SUBJECT_TO_VAT
+
+
+def _storable_stamp(raw):
+    """What a till sent as its stamp, in a form that PostgreSQL takes whatever it is."""
+    try:
+        return hlc.parse(raw)._asdict()
+    except ValueError as error:
+        return {'malformed': str(error)[:200].replace('\x00', '')}

@@ -1,0 +1,77 @@
+"""What goes wrong, on demand: the orders given to POST /_control/mode."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+# mode -> its settings with their defaults; every mode but "ok" also takes `count`.
+MODES: dict[str, dict[str, Any]] = {
+    "ok": {},
+    "fail": {"status": 500, "retry_after": None},
+    "throttle": {"status": 429, "retry_after": 2},
+    "garbage": {},
+    "other_key": {},
+    "slow": {"seconds": 1},
+    "drip": {"seconds": 30},
+    "hang": {},
+    "drop": {},
+    "reset": {},
+}
+LIMITS = {"status": (300, 599), "retry_after": (0, 86_400), "seconds": (0, 3_600), "count": (1, 1_000_000)}
+WHOLE = ("status", "count")
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What happens to a POST that arrives now: to `count` of them (None: until changed).
+
+    fail, throttle     answered with `status`, not accepted
+    garbage            200 with a page of HTML (a captive portal), not accepted
+    other_key          200 that acknowledges some other key, not accepted
+    slow               decided and answered `seconds` later; not accepted when the client has left by then
+    drip               decided at once, then the answer byte by byte over `seconds`
+    drop               decided (so accepted, when good), then closed without an answer
+    hang, reset        the network is cut: never answered / closed at once by RST, not accepted, lookups too
+    """
+
+    mode: str = "ok"
+    count: int | None = None
+    status: int | None = None
+    retry_after: float | None = None
+    seconds: float | None = None
+
+    @property
+    def cuts_network(self) -> bool:
+        return self.mode in ("hang", "reset")
+
+    def after_one(self) -> Fault:
+        """The fault in force once one POST has met this one."""
+        if self.count is None:
+            return self
+        return replace(self, count=self.count - 1) if self.count > 1 else Fault()
+
+    def as_dict(self) -> dict[str, Any]:
+        return {name: value for name, value in asdict(self).items() if value is not None}
+
+
+def parse_fault(order: dict[str, Any]) -> Fault:
+    """The fault that an order asks for; ValueError says what is wrong with it."""
+    mode = order.get("mode")
+    if not isinstance(mode, str) or mode not in MODES:
+        raise ValueError(f"mode must be one of: {', '.join(MODES)}")
+    known = {*MODES[mode], "count"} if mode != "ok" else set()
+    given = {name: value for name, value in order.items() if name != "mode"}
+    for name, value in given.items():
+        if name not in known:
+            raise ValueError(f"mode {mode} has no setting {name}")
+        check_setting(name, value)
+    return Fault(mode, **{**MODES[mode], **given})
+
+
+def check_setting(name: str, value: Any) -> None:
+    """ValueError unless the value is a number within LIMITS."""
+    low, high = LIMITS[name]
+    kinds = int if name in WHOLE else (int, float)
+    if isinstance(value, bool) or not isinstance(value, kinds) or not low <= value <= high:
+        raise ValueError(f"{name} must be a {'whole ' if kinds is int else ''}number from {low} to {high}")

@@ -1,0 +1,328 @@
+# Part of OPTERP KKT. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""The parts a proof is built of: PostgreSQL, Redis, databases, Odoo servers, the OFD emulator, clocks that jump."""
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+import uuid
+from contextlib import suppress
+from pathlib import Path
+
+import psycopg2
+import psycopg2.extras
+import redis
+import requests
+from poc.judge import is_acceptance
+from poc.processes import ROOT, RUN, Server, children, free_port, wait_until
+
+TEMPLATE = "opterp_kkt_demo"
+
+
+def environment_dsn() -> dict:
+    """Connection parameters of the cluster that the set-up started (PGHOST, PGPORT, PGUSER)."""
+    return {"host": os.environ["PGHOST"], "port": int(os.environ["PGPORT"]), "user": os.environ["PGUSER"]}
+
+
+def as_environment(dsn: dict) -> dict[str, str]:
+    return {"PGHOST": dsn["host"], "PGPORT": str(dsn["port"]), "PGUSER": dsn["user"]}
+
+
+class Redis(Server):
+    """An own redis-server without persistence: a restart or a flush forgets everything, as a failover may."""
+
+    def __init__(self):
+        super().__init__("redis")
+        self.url = f"redis://127.0.0.1:{self.port}/0"
+        self.client = redis.Redis.from_url(self.url, decode_responses=True)
+
+    def command(self):
+        return ["redis-server", "--bind", "127.0.0.1", "--port", str(self.port), "--save", "", "--appendonly", "no",
+                "--dir", tempfile.gettempdir()]
+
+    def flush(self):
+        self.client.flushall()
+
+
+def _postgres_bin(name: str) -> str:
+    versions = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"), key=lambda path: int(path.parts[4]))
+    found = shutil.which(name) or (versions and str(versions[-1]))
+    if not found:
+        raise FileNotFoundError(f"{name} is missing: install the package postgresql")
+    return found
+
+
+class Postgres(Server):
+    """An own PostgreSQL cluster, to be broken: `crash` is an immediate shutdown, `restart` crashes and recovers.
+
+    `initdb` refuses root, so under root the cluster belongs to the user postgres. fsync is off: these crashes end
+    processes, not the machine. `adopt` copies a database from another cluster.
+    """
+
+    stop_signal = signal.SIGINT  # fast shutdown
+
+    def __init__(self):
+        super().__init__("postgres", user="postgres" if os.getuid() == 0 else None)
+        self.home = Path(tempfile.mkdtemp(prefix="kkt_poc_pg_"))
+        self.dsn = {"host": "127.0.0.1", "port": self.port, "user": "odoo"}
+
+    def command(self):
+        return [_postgres_bin("postgres"), "-D", str(self.home / "data"), "-p", str(self.port),
+                "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=", "-c", "fsync=off",
+                "-c", "synchronous_commit=off", "-c", "full_page_writes=off", "-c", "max_connections=300"]
+
+    def working_directory(self):
+        return self.home
+
+    def start(self):
+        if not (self.home / "data").exists():
+            self._initialise()
+        return super().start()
+
+    def _initialise(self):
+        if self.user:
+            shutil.chown(self.home, self.user, pwd.getpwnam(self.user).pw_gid)
+        subprocess.run([_postgres_bin("initdb"), "-D", str(self.home / "data"), "-U", "odoo", "-A", "trust", "-E", "UTF8",
+                        "--locale=C.UTF-8", "--no-sync"],
+                       check=True, user=self.user, group=self.user, cwd=self.home, stdout=subprocess.DEVNULL)
+
+    def ready(self):
+        with suppress(psycopg2.OperationalError):
+            psycopg2.connect(dbname="postgres", connect_timeout=2, **self.dsn).close()
+            return True
+        return False
+
+    def _signal(self, number):
+        """Backends lead sessions of their own: stopping and waking must reach each of them; an end reaches them by itself."""
+        backends = children(self.pid) if number in (signal.SIGSTOP, signal.SIGCONT) else []
+        super()._signal(number)
+        for pid in backends:
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
+
+    def kill(self):
+        """Crash: immediate shutdown. SIGKILL of the postmaster alone would leave backends that block the restart."""
+        self.resume_if_started()
+        self._end(signal.SIGQUIT)
+
+    def adopt(self, database: str, source: dict):
+        """Copy `database` of the cluster `source` (connection parameters) under the same name."""
+        subprocess.run([_postgres_bin("createdb"), database], check=True, env=os.environ | as_environment(self.dsn))
+        dump = subprocess.Popen([_postgres_bin("pg_dump"), "-Fc", "-Z0", database], stdout=subprocess.PIPE,
+                                env=os.environ | as_environment(source))
+        subprocess.run([_postgres_bin("pg_restore"), "-d", database, "--no-owner"], stdin=dump.stdout, check=True,
+                       env=os.environ | as_environment(self.dsn))
+        dump.wait()
+
+    def __exit__(self, *exc):
+        super().__exit__(*exc)
+        shutil.rmtree(self.home, ignore_errors=True)
+
+
+class Database:
+    """A private copy of the demo shop and the files that belong to it; dropped at the end.
+
+    The copy has its own database uuid (idempotency keys and Redis keys derive from it) and its own data directory, shared
+    by all Odoo servers that are not given another. `query` and `execute` judge from outside Odoo: own connection, autocommit.
+    """
+
+    def __init__(self, template: str = TEMPLATE, dsn: dict | None = None):
+        self.template = template
+        self.dsn = dsn or environment_dsn()
+        self.name = f"kkt_poc_{os.getpid()}_{uuid.uuid4().hex[:8]}"
+        self.data_dir = Path(tempfile.mkdtemp(prefix="kkt_poc_data_"))
+        self.copy_seconds = 0.0
+
+    def create(self):
+        began = time.monotonic()
+        self._maintain(f'CREATE DATABASE "{self.name}" TEMPLATE "{self.template}" STRATEGY file_copy')
+        self.copy_seconds = time.monotonic() - began
+        self.execute("UPDATE ir_config_parameter SET value = gen_random_uuid() WHERE key = 'database.uuid'")
+        self._link_files()
+        return self
+
+    def _link_files(self):
+        """Stored files are named by their content and never change: hard links do."""
+        source = RUN / "data" / "filestore" / self.template
+        if source.exists():
+            target = self.data_dir / "filestore" / self.name
+            shutil.copytree(source, target, copy_function=_link_or_copy)
+
+    def drop(self):
+        with suppress(psycopg2.OperationalError):  # its cluster may be gone, and the database with it
+            self._maintain(f'DROP DATABASE IF EXISTS "{self.name}" WITH (FORCE)')
+        shutil.rmtree(self.data_dir, ignore_errors=True)
+
+    def _maintain(self, statement: str):
+        connection = psycopg2.connect(dbname="postgres", **self.dsn)
+        connection.autocommit = True
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute(statement)
+        finally:
+            connection.close()
+
+    def _run(self, statement: str, parameters=()):
+        connection = psycopg2.connect(dbname=self.name, connect_timeout=5, **self.dsn)
+        connection.autocommit = True
+        try:
+            with connection.cursor(cursor_factory=psycopg2.extras.RealDictCursor) as cursor:
+                cursor.execute(statement, parameters or None)
+                return [dict(row) for row in cursor] if cursor.description else cursor.rowcount
+        finally:
+            connection.close()
+
+    def query(self, statement: str, *parameters) -> list[dict]:
+        """Return the rows of a SELECT as dicts."""
+        return self._run(statement, parameters)
+
+    def value(self, statement: str, *parameters):
+        """Return the first column of the first row, None without rows."""
+        rows = self.query(statement, *parameters)
+        return next(iter(rows[0].values())) if rows else None
+
+    def execute(self, statement: str, *parameters) -> int:
+        """Run a statement that returns no rows; return the number of rows it touched."""
+        return self._run(statement, parameters)
+
+    def __enter__(self):
+        return self.create()
+
+    def __exit__(self, *exc):
+        self.drop()
+
+
+def _link_or_copy(source, target):
+    try:
+        os.link(source, target)
+    except OSError:  # another file system
+        shutil.copy2(source, target)
+
+
+class Clock:
+    """A wall clock that can be wrong and can jump while servers run (libfaketime); the monotonic clock stays true.
+
+    The offset in seconds is a file that every process reads again at each look at its clock.
+    """
+
+    def __init__(self, offset: float = 0.0):
+        descriptor, path = tempfile.mkstemp(prefix="kkt_poc_clock_")
+        os.close(descriptor)
+        self.path = Path(path)
+        self.library = next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"), None)
+        if not self.library:
+            raise FileNotFoundError("libfaketime is missing: install the package faketime")
+        self.set(offset)
+
+    def set(self, offset: float):
+        """Jump to `offset` seconds from the true time (negative: behind)."""
+        fresh = self.path.with_suffix(".new")
+        fresh.write_text(f"{offset:+f}\n")
+        os.replace(fresh, self.path)  # a reader sees the old time or the new one, never half a file
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {"LD_PRELOAD": str(self.library), "FAKETIME_TIMESTAMP_FILE": str(self.path),
+                "FAKETIME_DONT_FAKE_MONOTONIC": "1", "FAKETIME_NO_CACHE": "1"}
+
+
+class Odoo(Server):
+    """One Odoo host: threaded (workers=0) or prefork, with its own ports, clock and, if wanted, data directory.
+
+    Ready means that /web/health passes; as the server has one database only, that request waits for its registry. What
+    the server says is in `log`; `errors()` lists the lines that a proof should not see.
+    """
+
+    start_timeout = 120.0
+
+    def __init__(self, database: Database, *, workers: int = 0, crons: int = 2, redis_url: str | None = None,
+                 clock: Clock | None = None, data_dir: Path | None = None, options: tuple[str, ...] = (),
+                 environment: dict[str, str] | None = None):
+        super().__init__("odoo")
+        self.database = database
+        self.workers = workers
+        self.crons = crons
+        self.gevent_port = free_port()
+        self.data_dir = data_dir or database.data_dir
+        self.options = options
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.extra = as_environment(database.dsn) | (clock.environment if clock else {}) | (environment or {})
+        if redis_url:
+            self.extra["ODOO_KKT_REDIS_URL"] = redis_url
+
+    def command(self):
+        name = self.database.name
+        return ["odoo", "-c", os.environ["ODOO_RC"], "-d", name, "--db-filter", f"^{name}$",
+                "--http-interface", "127.0.0.1", "--http-port", str(self.port), "--gevent-port", str(self.gevent_port),
+                "--workers", str(self.workers), "--max-cron-threads", str(self.crons), "--data-dir", str(self.data_dir),
+                "--logfile", "", *self.options]
+
+    def environment(self):
+        return super().environment() | self.extra
+
+    def ready(self):
+        with suppress(requests.RequestException):
+            return requests.get(f"{self.url}/web/health?db_server_status=1", timeout=30).status_code == 200
+        return False
+
+    def errors(self) -> list[str]:
+        """Log lines of level ERROR or CRITICAL."""
+        lines = self.log.read_text(errors="replace").splitlines()
+        return [line for line in lines if " ERROR " in line or " CRITICAL " in line]
+
+
+class Emulator(Server):
+    """The stand-alone OFD with faults on demand; its history survives its restart, as that of a real OFD does."""
+
+    def __init__(self):
+        super().__init__("ofd")
+        self.url = f"http://127.0.0.1:{self.port}"
+        descriptor, path = tempfile.mkstemp(prefix="kkt_poc_ofd_", suffix=".jsonl")
+        os.close(descriptor)
+        self.history_file = Path(path)
+
+    def command(self):
+        return ["python3", "-m", "ofd_emulator", "--host", "127.0.0.1", "--port", str(self.port),
+                "--history", str(self.history_file)]
+
+    def environment(self):
+        return super().environment() | {"PYTHONPATH": str(ROOT / "addons" / "opterp_kkt_tests")}
+
+    def _control(self, verb: str, **body):
+        answer = requests.post(f"{self.url}/_control/{verb}", json=body, timeout=10)
+        answer.raise_for_status()
+
+    def mode(self, mode: str = "ok", **options):
+        """Behave from now on: mode("fail", status=500, count=5), mode("slow", seconds=0.5), mode("drop", count=1), mode("ok") …"""
+        self._control("mode", mode=mode, **options)
+
+    def refuse(self, match: str, code: str = "refused", message: str = "refused"):
+        """Refuse (422) documents whose body contains `match`; an empty match clears the rule."""
+        self._control("refuse", match=match, code=code, message=message)
+
+    def fail_matching(self, match: str, status: int = 500):
+        """Never answer documents that contain `match` otherwise than with `status`."""
+        self._control("fail_matching", match=match, status=status)
+
+    def reset(self):
+        """Mode ok, no rules, nothing received."""
+        self._control("reset")
+
+    def history(self, since: int = 0) -> list[dict]:
+        """Every request so far, see `judge`; with `since` only those after that sequence number."""
+        answer = requests.get(f"{self.url}/_control/history", params={"since": since} if since else {}, timeout=30)
+        answer.raise_for_status()
+        return answer.json()
+
+    def accepted(self) -> list[dict]:
+        """First acceptances, in the order of their arrival."""
+        return [request for request in self.history() if is_acceptance(request)]
+
+    def wait_accepted(self, count: int, seconds: float = 60.0):
+        return wait_until(lambda: len(self.accepted()) >= count, seconds, f"{count} accepted documents", 0.2)
+
+    def __exit__(self, *exc):
+        super().__exit__(*exc)
+        self.history_file.unlink(missing_ok=True)

@@ -1,0 +1,316 @@
+import os
+import signal
+import socket
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+
+import pytest
+from core.lease import Lease, LeaseLost, LeaseUnavailable, connect
+from unit.servers import free_port, python_process, running_redis
+
+KEY = "kkt:test:register:1"
+ANSWER_BY = 0.45  # s: two timeouts and a busy machine
+OPERATIONS = ("acquire", "take_over", "renew", "release", "current_holder")
+
+
+@pytest.fixture
+def lease_of(redis_server):
+    """Make a lease of a holder, each with a connection of its own."""
+    return lambda holder, ttl=30.0: Lease(connect(redis_server.url), KEY, holder, ttl)
+
+
+def assert_unavailable(lease, operations=OPERATIONS):
+    for operation in operations:
+        started = time.monotonic()
+        with pytest.raises(LeaseUnavailable):
+            getattr(lease, operation)()
+        assert time.monotonic() - started < ANSWER_BY, operation
+
+
+# One holder at a time
+
+
+def test_second_acquire_fails_until_release(lease_of):
+    first, second = lease_of("first"), lease_of("second")
+    assert first.acquire()
+    assert not second.acquire()
+    assert second.remaining == 0
+    assert second.current_holder() == "first"
+    assert first.release()
+    assert second.current_holder() is None
+    assert second.acquire()
+
+
+CONTENDER = """
+import sys
+from core.lease import Lease, connect
+lease = Lease(connect(sys.argv[1]), *sys.argv[2:])
+input("ready\\n")
+print(lease.acquire())
+"""
+
+
+def test_one_of_many_processes_gets_it(redis_server):
+    with ExitStack() as stack:
+        processes = [
+            stack.enter_context(python_process(CONTENDER, redis_server.url, KEY, f"holder {n}"))
+            for n in range(3)
+        ]
+        assert [process.stdout.readline() for process in processes] == ["ready\n"] * 3
+        for process in processes:
+            process.stdin.write("go\n")
+        outcomes = [process.stdout.readline().strip() for process in processes]
+    assert sorted(outcomes) == ["False", "False", "True"]
+    assert redis_server.admin().get(KEY) == f"holder {outcomes.index('True')}"
+
+
+def test_one_of_many_threads_gets_it_on_a_shared_client(redis_server):
+    client = connect(redis_server.url)
+    leases = [Lease(client, KEY, f"thread {n}") for n in range(8)]
+    with ThreadPoolExecutor(8) as pool:
+        assert sum(pool.map(Lease.acquire, leases)) == 1
+
+
+def test_client_survives_a_fork(redis_server):
+    """Parent and child must not read each other's answers from one inherited socket."""
+    client = connect(redis_server.url)
+    lease = Lease(client, KEY, "parent")
+    lease.acquire()
+    child = os.fork()
+    if not child:
+        other = Lease(client, "kkt:test:register:2", "child")
+        other.take_over()
+        os._exit(any(other.current_holder() != "child" for _ in range(300)))
+    assert all(lease.current_holder() == "parent" for _ in range(300))
+    assert os.waitpid(child, 0)[1] == 0
+    assert lease.current_holder() == "parent"
+
+
+def test_stranger_releases_nothing(lease_of):
+    first, second = lease_of("first"), lease_of("second")
+    first.acquire()
+    assert not second.release()
+    assert first.current_holder() == "first"
+
+
+def test_release_of_a_free_lease(lease_of):
+    assert not lease_of("first").release()
+
+
+# Time
+
+
+def test_lease_expires_for_others_and_for_itself(lease_of):
+    first, second = lease_of("first", ttl=0.15), lease_of("second")
+    assert first.acquire()
+    assert 0 < first.remaining <= 0.15
+    time.sleep(0.2)
+    assert first.remaining == 0
+    assert second.acquire()
+
+
+def test_renewal_extends(lease_of, redis_server):
+    lease = lease_of("first", ttl=0.5)
+    lease.acquire()
+    for _ in range(4):
+        time.sleep(0.2)
+        lease.renew()
+        assert 0.3 < lease.remaining <= 0.5
+    assert lease.current_holder() == "first"
+    assert 300 < redis_server.admin().pttl(KEY) <= 500
+
+
+def test_default_time_to_live(lease_of, redis_server):
+    lease = lease_of("first")
+    lease.take_over()
+    assert 29 < lease.remaining <= 30
+    assert 29_000 < redis_server.admin().pttl(KEY) <= 30_000
+
+
+@pytest.mark.parametrize("operation", ["acquire", "take_over", "renew"])
+def test_remaining_counts_from_before_the_call(lease_of, redis_server, operation):
+    """The answer takes 0.1 s: that time is gone from what we may count on."""
+    lease = lease_of("first", ttl=10)
+    lease.current_holder()
+    redis_server.process.send_signal(signal.SIGSTOP)
+    threading.Timer(0.1, redis_server.process.send_signal, [signal.SIGCONT]).start()
+    getattr(lease, operation)()
+    assert lease.remaining <= 9.9
+
+
+def test_remaining_ignores_the_wall_clock(lease_of, monkeypatch):
+    lease = lease_of("first")
+    lease.acquire()
+    monkeypatch.setattr(time, "time", lambda: 0.0)
+    assert 29 < lease.remaining <= 30
+
+
+def test_release_ends_remaining(lease_of):
+    lease = lease_of("first")
+    lease.acquire()
+    lease.release()
+    assert lease.remaining == 0
+
+
+# Taken over, flushed
+
+
+def test_taken_over(lease_of, redis_server):
+    first, second = lease_of("first"), lease_of("second", ttl=5)
+    first.acquire()
+    second.take_over()
+    with pytest.raises(LeaseLost):
+        first.renew()
+    assert first.remaining == 0
+    assert not first.release()
+    assert first.current_holder() == "second"
+    assert redis_server.admin().pttl(KEY) <= 5000  # neither call touched it
+
+
+def test_take_over_of_a_free_lease(lease_of):
+    lease = lease_of("first")
+    lease.take_over()
+    assert lease.current_holder() == "first"
+
+
+def test_renewal_sets_a_flushed_lease_again(lease_of, redis_server):
+    lease = lease_of("first")
+    lease.acquire()
+    redis_server.admin().flushall()
+    lease.renew()
+    assert lease.current_holder() == "first"
+    assert not lease_of("second").acquire()
+    assert 29_000 < redis_server.admin().pttl(KEY) <= 30_000
+
+
+def test_renewal_after_a_flush_yields_to_another(lease_of, redis_server):
+    first, second = lease_of("first"), lease_of("second")
+    first.acquire()
+    redis_server.admin().flushall()
+    assert second.acquire()
+    with pytest.raises(LeaseLost):
+        first.renew()
+
+
+# Redis fails
+
+
+def test_redis_restarted_empty(lease_of, redis_server):
+    lease = lease_of("first")
+    lease.acquire()
+    redis_server.stop()
+    assert_unavailable(lease)
+    redis_server.start()
+    lease.renew()
+    assert lease.current_holder() == "first"
+
+
+def test_redis_never_there():
+    assert_unavailable(Lease(connect(f"redis://127.0.0.1:{free_port()}/0"), KEY, "first"))
+
+
+@pytest.mark.parametrize("connected", [True, False], ids=["connected", "not connected"])
+def test_redis_hung(lease_of, redis_server, connected):
+    lease = lease_of("first")
+    if connected:
+        assert lease.acquire()
+    with redis_server.hung():
+        assert_unavailable(lease)
+    lease.take_over()
+    assert lease.current_holder() == "first"
+
+
+def test_failed_renewal_adds_no_time(lease_of, redis_server):
+    lease = lease_of("first", ttl=5)
+    lease.acquire()
+    time.sleep(0.4)  # more than the failing call takes
+    before = lease.remaining
+    with redis_server.hung():
+        assert_unavailable(lease, ["renew"])
+    assert 0 < lease.remaining < before
+
+
+def test_read_only_replica(lease_of, redis_server, tmp_path):
+    lease_of("first").acquire()
+    redis_server.admin().config_set("repl-diskless-sync-delay", 0)
+    with running_redis(tmp_path / "replica", "--replicaof", f"127.0.0.1 {redis_server.port}") as replica:
+        while replica.admin().get(KEY) != "first":
+            time.sleep(0.02)
+        lease = Lease(connect(replica.url), KEY, "first")
+        assert_unavailable(lease, ["acquire", "take_over", "renew", "release"])
+        assert lease.current_holder() == "first"
+
+
+def test_loading(tmp_path):
+    with running_redis(tmp_path / "redis") as server:
+        server.admin().mset({f"key {n}": os.urandom(1000) for n in range(500)})
+        server.admin().save()
+    slow = ["--key-load-delay", "10000", "--loading-process-events-interval-bytes", "1024"]
+    with running_redis(tmp_path / "redis", *slow) as server:
+        assert_unavailable(Lease(connect(server.url), KEY, "first"))
+
+
+def test_out_of_memory(lease_of, redis_server):
+    redis_server.admin().config_set("maxmemory", 1)
+    assert_unavailable(lease_of("first"), ["acquire", "take_over", "renew"])
+
+
+@pytest.mark.parametrize("password", ["", ":wrong@"])
+def test_password(tmp_path, password):
+    with running_redis(tmp_path / "redis", "--requirepass", "right") as server:
+        assert_unavailable(Lease(connect(server.url.replace("//", f"//{password}")), KEY, "first"))
+        lease = Lease(connect(server.url.replace("//", "//:right@")), KEY, "first")
+        assert lease.acquire()
+
+
+def test_value_that_is_no_text(lease_of, redis_server):
+    redis_server.admin().set(KEY, b"\xff")
+    assert_unavailable(lease_of("first"), ["current_holder"])
+    assert not lease_of("first").acquire()
+
+
+def test_key_of_another_type(lease_of, redis_server):
+    redis_server.admin().rpush(KEY, "not a lease")
+    assert_unavailable(lease_of("first"), ["renew", "release", "current_holder"])
+
+
+@contextmanager
+def speaking(answer: bytes):
+    """A server that is not Redis: says its word to everybody and closes."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve():
+            while True:
+                try:
+                    client, _ = listener.accept()
+                except OSError:
+                    return
+                with client:
+                    client.recv(1000)
+                    client.sendall(answer)
+
+        threading.Thread(target=serve, daemon=True).start()
+        yield f"redis://127.0.0.1:{listener.getsockname()[1]}/0"
+        listener.shutdown(socket.SHUT_RDWR)
+
+
+@pytest.mark.parametrize("answer", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"", b":\r\n", b"$x\r\n"])
+def test_not_a_redis(answer):
+    with speaking(answer) as url:
+        assert_unavailable(Lease(connect(url), KEY, "first"))
+
+
+@pytest.mark.parametrize("url", ["", "localhost:6379", "http://localhost", "redis://localhost:port"])
+def test_malformed_url(url):
+    with pytest.raises(LeaseUnavailable):
+        connect(url)
+
+
+def test_unix_socket(tmp_path):
+    with running_redis(tmp_path / "redis", "--unixsocket", "redis.sock") as server:
+        lease = Lease(connect(f"unix://{tmp_path}/redis/redis.sock?db=0"), KEY, "first")
+        assert lease.acquire()
+        server.stop()
+        assert_unavailable(lease)

@@ -1,0 +1,800 @@
+"""The HTTP transport against raw sockets: every way an exchange can end, and the one outcome of each."""
+
+import gzip
+import json
+import logging
+import os
+import re
+import socket
+import ssl
+import struct
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from pathlib import Path
+
+import pytest
+import requests.adapters
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from transports import Answer, Document, Endpoint, Outcome, open_transport
+
+KEY = "7d1c6d0e-7ad9-11ef-9d6c-0242ac120002:5b8cf1be-7ad9-11ef-a1d3-0242ac120002"
+DOCUMENT = Document(KEY, '{"idempotency_key": "…", "document": {"totalSum": 100}}', epoch=7)
+TOKEN = "s3cr3t-T0ken"
+SOON = 0.4  # s: the request deadline of the tests that let it pass
+LATE = SOON + 1.0  # s: a busy machine
+
+ACKNOWLEDGEMENT = {"status": "accepted", "idempotency_key": KEY, "ofd_id": "ofd-1", "server_time": 1_700_000_000_000}
+ACK = json.dumps(ACKNOWLEDGEMENT).encode()
+ERROR = json.dumps({"error": {"code": "bad_inn", "message": "Неверный ИНН"}}).encode()
+HTML = "<html><style>p {}</style><body><h1>502\x00</h1>\nBad <b>gateway</b></body></html>".encode()
+
+
+# The other side: an act is what happens to one request; a true result closes the connection.
+
+
+def response(status, body=b"", **headers):
+    fields = {"Content-Length": len(body)} | {name.replace("_", "-"): value for name, value in headers.items()}
+    lines = [f"HTTP/1.1 {status} Whatever", *(f"{name}: {value}" for name, value in fields.items()), "", ""]
+    return "\r\n".join(lines).encode() + body
+
+
+def says(status, body=b"", **headers):
+    return lambda connection: connection.sendall(response(status, body, **headers))
+
+
+def sends(*parts, pause=0.0):
+    """These bytes, part by part, and the connection ends."""
+
+    def act(connection):
+        for part in parts:
+            connection.sendall(part)
+            time.sleep(pause)
+        return True
+
+    return act
+
+
+def drips(data, pause=0.02):
+    return sends(*(data[at : at + 1] for at in range(len(data))), pause=pause)
+
+
+def hangs(connection):
+    while connection.recv(65536):
+        pass
+
+
+def closes(connection):
+    return True
+
+
+def resets(connection):
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    return True
+
+
+def then(act, after):
+    """One act, then another without waiting for the next request."""
+    return lambda connection: act(connection) or after(connection)
+
+
+def read_request(connection):
+    """(request line, headers in lower case, body) of the next request; None at the end."""
+    data = b""
+    while b"\r\n\r\n" not in data:
+        if not (part := connection.recv(65536)):
+            return None
+        data += part
+    head, body = data.split(b"\r\n\r\n", 1)
+    line, *fields = head.decode("latin-1").split("\r\n")
+    headers = {name.lower(): value for name, value in (field.split(": ", 1) for field in fields)}
+    while len(body) < int(headers.get("content-length", 0)):
+        if not (part := connection.recv(65536)):
+            return None
+        body += part
+    return line, headers, body
+
+
+class Peer:
+    """A server of one connection at a time that meets its requests with `acts`, the last of them over and over.
+
+    `reading` replaces how a request is read; when it gives nothing, the connection is closed.
+    """
+
+    def __init__(self, *acts, tls=None, reading=None):
+        self.acts, self.tls, self._read = list(acts), tls, reading or read_request
+        self.requests, self.connections = [], 0
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        self.url = f"{'https' if tls else 'http'}://localhost:{self.port}"
+        self.thread = threading.Thread(target=self._serve)
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+
+    def stop(self):
+        if self.thread.is_alive():
+            self.listener.shutdown(socket.SHUT_RDWR)
+            self.thread.join(10)
+            self.listener.close()
+        assert not self.thread.is_alive()
+
+    def _serve(self):
+        while True:
+            try:
+                connection = self.listener.accept()[0]
+            except OSError:
+                return
+            self.connections += 1
+            try:
+                with self.tls.wrap_socket(connection, server_side=True) if self.tls else connection as connection:
+                    self._converse(connection)
+            except OSError:  # the client went away, as it does in half of these tests
+                connection.close()
+
+    def _converse(self, connection):
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        while request := self._read(connection):
+            self.requests.append(request)
+            act = self.acts.pop(0) if len(self.acts) > 1 else self.acts[0]
+            if act(connection):
+                return
+
+
+@contextmanager
+def transport_to(url, timeout=5.0, token=TOKEN):
+    transport = open_transport("http", Endpoint(str(url), token, timeout))
+    try:
+        yield transport
+    finally:
+        transport.close()
+
+
+@contextmanager
+def meeting(*acts, timeout=5.0, tls=None):
+    """A transport and the peer that it talks to."""
+    with Peer(*acts, tls=tls) as peer, transport_to(peer.url, timeout) as transport:
+        yield transport, peer
+
+
+def send_to(*acts, **options):
+    with meeting(*acts, **options) as (transport, _):
+        return transport.send(DOCUMENT)
+
+
+def look_up(*acts, **options):
+    with meeting(*acts, **options) as (transport, _):
+        return transport.lookup(KEY)
+
+
+@contextmanager
+def black_hole():
+    """An address where connections are neither accepted nor refused: its queue is full."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        waiting = []
+        for _ in range(3):
+            filler = socket.socket()
+            filler.setblocking(False)
+            filler.connect_ex(listener.getsockname())
+            waiting.append(filler)
+        yield listener.getsockname()
+        for filler in waiting:
+            filler.close()
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def seconds_from(when):
+    """An HTTP date."""
+    return format_datetime(datetime.now(UTC) + timedelta(seconds=when), usegmt=True)
+
+
+# Answers: a row per status of the table, and what is read out of it.
+
+A, R, M, T, U = Outcome.ACCEPTED, Outcome.REFUSED, Outcome.MISCONFIGURED, Outcome.THROTTLED, Outcome.UNKNOWN
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%b\r\n0\r\n\r\n" % (len(ACK), ACK)
+UNTIL_CLOSED = b"HTTP/1.0 200 OK\r\n\r\n" + ACK
+
+
+@pytest.mark.parametrize(
+    "act, outcome",
+    [
+        pytest.param(says(200, ACK), A, id="200"),
+        pytest.param(says(201, ACK, Location="/v1/documents/1"), A, id="201"),
+        pytest.param(says(202, ACK), A, id="202"),
+        pytest.param(sends(CHUNKED), A, id="200 in chunks"),
+        pytest.param(sends(UNTIL_CLOSED), A, id="200 until closed"),
+        pytest.param(says(200, ACK + b" " * (65536 - len(ACK))), A, id="200 of 64 KiB"),
+        pytest.param(says(200, ACK + b" " * (65537 - len(ACK))), U, id="200 of more than 64 KiB"),
+        pytest.param(says(200, ACK.replace(b"accepted", b"queued")), U, id="200 not accepted"),
+        pytest.param(says(200, ACK.replace(b"7d1c6d0e", b"00000000")), U, id="200 for another key"),
+        pytest.param(says(200, b'{"status": "accepted"}'), U, id="200 without a key"),
+        pytest.param(says(200, HTML), U, id="200 captive portal"),
+        pytest.param(says(200, b"[" * 60000), U, id="200 nested"),
+        pytest.param(says(200, b'{"server_time": ' + b"9" * 5000 + b"}"), U, id="200 huge number"),
+        pytest.param(says(204), U, id="204"),
+        pytest.param(says(200, gzip.compress(ACK), Content_Encoding="gzip"), U, id="200 compressed, unasked"),
+        pytest.param(sends(response(200, ACK)[:-9]), U, id="200 cut short"),
+        pytest.param(sends(response(200, ACK, Content_Length=len(ACK) + 9)), U, id="200 too short"),
+        pytest.param(sends(response(422, ERROR)[:-9]), U, id="422 cut short"),
+        pytest.param(sends(CHUNKED[:-9]), U, id="200 in chunks cut short"),
+        pytest.param(says(102), U, id="1xx"),
+        *(pytest.param(says(status, ERROR), R, id=str(status)) for status in (400, 409, 413, 422)),
+        *(pytest.param(says(status, ERROR), M, id=str(status)) for status in (401, 403, 404, 402, 405, 410, 415, 451)),
+        *(pytest.param(says(status, ACK, Location="/"), M, id=str(status)) for status in (301, 302, 304, 307, 308)),
+        *(pytest.param(says(status, ERROR), U, id=str(status)) for status in (408, 425, 500, 502, 503, 504, 599, 999)),
+        pytest.param(says(500, ACK), U, id="500 that acknowledges"),
+        pytest.param(says(500, ERROR, Retry_After=5), U, id="500 with Retry-After"),
+        pytest.param(says(503, ERROR, Retry_After="soon"), U, id="503 with an unreadable Retry-After"),
+        pytest.param(says(503, ERROR, Retry_After=5), T, id="503 with Retry-After"),
+        pytest.param(says(503, ERROR, Retry_After=0), T, id="503 with Retry-After 0"),
+        pytest.param(says(429, ERROR), T, id="429"),
+        pytest.param(sends(b"SSH-2.0-OpenSSH_9.6\r\n"), U, id="not HTTP"),
+        pytest.param(sends(b"HTTP/1.1 200 OK\r\n" + b"X: 1\r\n" * 200 + b"\r\n" + ACK), U, id="too many headers"),
+        pytest.param(sends(b"HTTP/1.1 200 OK\r\nX: " + b"1" * 70000 + b"\r\n\r\n"), U, id="endless header"),
+        pytest.param(sends(response(200, ACK, Content_Length="5, 6")), U, id="two lengths"),
+    ],
+)
+def test_an_answer_to_a_document(act, outcome):
+    assert send_to(act).outcome is outcome
+
+
+def test_an_acknowledgement_is_read():
+    answer = send_to(says(200, ACK))
+    assert answer == Answer(A, 200, "", 1_700_000_000_000, "ofd-1", duration=answer.duration)
+    assert 0 < answer.duration < 5
+
+
+@pytest.mark.parametrize("nonsense", ["1700000000000", 1.7e12, True, -1, 0, 2**48, 10**400, None, [], {}])
+def test_a_nonsense_server_time_is_none(nonsense):
+    body = json.dumps(ACKNOWLEDGEMENT | {"server_time": nonsense, "ofd_id": nonsense and "x\x00"}).encode()
+    answer = send_to(says(200, body))
+    assert (answer.outcome, answer.server_time, answer.ofd_id) == (A, None, "")
+
+
+def test_only_409_is_a_conflict():
+    assert send_to(says(409, ERROR)).conflict
+    assert not send_to(says(422, ERROR)).conflict
+
+
+@pytest.mark.parametrize(
+    "body, words",
+    [
+        (ERROR, "bad_inn: Неверный ИНН"),
+        (b'{"error": {"code": 17}}', "17"),
+        (b'{"error": {"message": "  two\\n lines "}}', "two lines"),
+        (b'{"error": {"message": "a<br>b\\u0000\\ud800\\u202ec"}}', "a b c"),
+        (b'{"error": {"code": null, "message": []}}', '{"error": {"code": null, "message": []}}'),
+        (b'{"error": "text"}', '{"error": "text"}'),
+        (HTML, "502 Bad gateway"),
+        ("Ошибка".encode("cp1251"), "\ufffd" * 6),
+        (b"", "HTTP 422"),
+        (b"x" * 70000, "x" * 2000),
+        (f'{{"error": {{"message": "no right for {TOKEN}"}}}}'.encode(), "no right for ***"),
+    ],
+)
+def test_the_operators_words(body, words):
+    answer = send_to(says(422, body))
+    assert (answer.outcome, answer.http_status, answer.message) == (R, 422, words)
+
+
+@pytest.mark.parametrize("brackets", ["<", "<style>", "<a", "</"])
+def test_no_page_is_slow_to_clean(brackets):
+    begun = time.monotonic()
+    send_to(says(422, (brackets * 65536)[:65536].encode()))
+    assert time.monotonic() - begun < 1
+
+
+@pytest.mark.parametrize(
+    "status, headers, pause",
+    [
+        (429, {}, 60),
+        (429, {"Retry_After": "whenever"}, 60),
+        (429, {"Retry_After": "7"}, 7),
+        (429, {"Retry_After": "0"}, 1),
+        (503, {"Retry_After": "901"}, 900),
+        (503, {"Retry_After": "9" * 5000}, 900),
+        (503, {"Retry_After": seconds_from(-50)}, 1),
+        (503, {"Retry_After": seconds_from(5000)}, 900),
+        (503, {"Retry_After": seconds_from(30 + 7200), "Date": seconds_from(7200)}, 30),  # their clock is off
+    ],
+)
+def test_retry_after(status, headers, pause):
+    answer = send_to(says(status, ERROR, **headers))
+    assert answer.outcome is T
+    assert answer.retry_after == pytest.approx(pause, abs=1)
+
+
+def test_retry_after_as_a_date_by_our_clock():
+    assert 100 < send_to(says(503, Retry_After=seconds_from(120))).retry_after <= 120
+
+
+def test_redirects_are_not_followed():
+    with meeting(says(307, Location="http://localhost:1/elsewhere")) as (transport, peer):
+        answer = transport.send(DOCUMENT)
+        assert (answer.outcome, len(peer.requests)) == (M, 1)
+        assert answer.message == "HTTP 307, redirected to http://localhost:1/elsewhere"
+
+
+# What is asked.
+
+
+def test_what_a_document_looks_like_on_the_wire():
+    with meeting(says(200, ACK)) as (transport, peer):
+        transport.send(DOCUMENT)
+        transport.send(Document("other", "{}", epoch=8))
+    line, headers, body = peer.requests[0]
+    assert line == "POST /v1/documents HTTP/1.1"
+    assert headers == {
+        "host": f"localhost:{peer.port}",
+        "content-type": "application/json; charset=utf-8",
+        "content-length": str(len(body)),
+        "idempotency-key": KEY,
+        "x-delivery-epoch": "7",
+        "authorization": f"Bearer {TOKEN}",
+        "user-agent": "opterp-kkt",
+        "accept": "application/json",
+        "accept-encoding": "identity",
+    }
+    assert body == DOCUMENT.payload.encode()
+    _, headers, body = peer.requests[1]
+    assert (headers["idempotency-key"], headers["x-delivery-epoch"], body) == ("other", "8", b"{}")
+
+
+def test_what_a_lookup_looks_like_on_the_wire():
+    with Peer(says(404, ERROR)) as peer, transport_to(peer.url + "/ofd/", token="") as transport:
+        transport.lookup("a/b c:я")
+    line, headers, body = peer.requests[0]
+    assert line == "GET /ofd/v1/documents/a%2Fb%20c%3A%D1%8F HTTP/1.1"
+    assert "authorization" not in headers and body == b""
+
+
+def test_proxies_of_the_environment_are_ignored(monkeypatch):
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, f"http://127.0.0.1:{free_port()}")
+    assert urllib.request.getproxies()["http"]
+    assert send_to(says(200, ACK)).outcome is A
+
+
+# Lookups.
+
+
+@pytest.mark.parametrize(
+    "act, outcome",
+    [
+        pytest.param(says(200, ACK), A, id="200"),
+        pytest.param(says(200, ACK.replace(b"7d1c6d0e", b"00000000")), U, id="200 for another key"),
+        pytest.param(says(200, HTML), U, id="200 captive portal"),
+        pytest.param(says(404, ERROR), Outcome.ABSENT, id="404"),
+        pytest.param(says(404, HTML), Outcome.ABSENT, id="404 page"),
+        pytest.param(says(400, ERROR), M, id="400"),
+        pytest.param(says(409, ERROR), M, id="409"),
+        pytest.param(says(401, ERROR), M, id="401"),
+        pytest.param(says(302, Location="/"), M, id="302"),
+        pytest.param(says(429, ERROR), T, id="429"),
+        pytest.param(says(500, ERROR), U, id="500"),
+        pytest.param(closes, U, id="closed"),
+        pytest.param(resets, U, id="reset"),
+    ],
+)
+def test_an_answer_to_a_lookup(act, outcome):
+    answer = look_up(act)
+    assert answer.outcome is outcome and not answer.conflict
+
+
+def test_a_lookup_hit_is_the_same_answer():
+    answer = look_up(says(200, ACK))
+    assert (answer.server_time, answer.ofd_id) == (1_700_000_000_000, "ofd-1")
+
+
+@pytest.mark.parametrize(
+    "act, outcome, words",
+    [
+        (says(404, ERROR), Outcome.ABSENT, "The OFD answers"),
+        (says(404, HTML), M, "Check the address"),
+        (says(200, json.dumps({"status": "accepted", "idempotency_key": "connection-test"}).encode()), M, "Check"),
+        (says(401, ERROR), M, "bad_inn: Неверный ИНН"),
+        (says(429, ERROR), T, "come back later"),
+        (says(500, ERROR), U, "no usable answer"),
+    ],
+)
+def test_the_connection_test(act, outcome, words):
+    with meeting(act) as (transport, _):
+        answer = transport.check()
+    assert answer.outcome is outcome and words in answer.message
+
+
+def test_the_connection_test_says_that_nobody_is_there():
+    with transport_to(f"http://localhost:{free_port()}") as transport:
+        assert transport.check().message.startswith("There is no connection to the OFD: [Errno ")
+
+
+# Not sent for certain.
+
+
+def assert_unavailable(transport, words):
+    answer = transport.send(DOCUMENT)
+    assert answer.outcome is Outcome.UNAVAILABLE
+    assert re.search(words, answer.message), answer.message
+    assert transport.lookup(KEY).outcome is Outcome.UNAVAILABLE
+    return answer
+
+
+def test_connection_refused():
+    with transport_to(f"http://127.0.0.1:{free_port()}") as transport:
+        assert_unavailable(transport, "refused")
+
+
+def test_connect_timeout():
+    with black_hole() as (host, port), transport_to(f"http://{host}:{port}", SOON) as transport:
+        answer = assert_unavailable(transport, "timed out")
+        assert SOON * 0.9 < answer.duration < LATE
+
+
+def test_unknown_name(monkeypatch):
+    def fails(*args, **kwargs):
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", fails)
+    with transport_to("http://ofd.invalid") as transport:
+        assert_unavailable(transport, "Name or service not known")
+
+
+def test_dead_name_server(monkeypatch):
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **kwargs: time.sleep(3))
+    with transport_to("http://ofd.invalid", SOON) as transport:
+        assert assert_unavailable(transport, "no name server answers about ofd.invalid").duration < LATE
+
+
+def test_a_dead_address_leaves_time_for_the_next(monkeypatch):
+    with black_hole() as dead, meeting(says(200, ACK), timeout=1.0) as (transport, peer):
+        alive = ("127.0.0.1", peer.port)
+        found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", address) for address in (dead, alive)]
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **kwargs: found)
+        answer = transport.send(DOCUMENT)
+    assert answer.outcome is A and 0.4 < answer.duration < 1.0
+
+
+def test_tls_with_a_plain_server():
+    with Peer(reading=lambda connection: connection.sendall(HTML)) as peer:
+        with transport_to(f"https://localhost:{peer.port}") as transport:
+            assert_unavailable(transport, "SSL")
+
+
+def test_tls_handshake_that_hangs():
+    with Peer(reading=hangs) as peer, transport_to(f"https://localhost:{peer.port}", SOON) as transport:
+        assert assert_unavailable(transport, "timed out").duration < LATE
+
+
+# Sent, or nobody knows.
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        pytest.param(closes, id="closed"),
+        pytest.param(resets, id="reset"),
+        pytest.param(then(sends(response(200, ACK)[:40]), resets), id="reset in the answer"),
+    ],
+)
+@pytest.mark.parametrize("kept", [False, True], ids=["new connection", "kept connection"])
+def test_a_connection_that_breaks_after_sending(act, kept):
+    acts = [says(200, ACK), act] if kept else [act]
+    with meeting(*acts) as (transport, peer):
+        if kept:
+            assert transport.send(DOCUMENT).outcome is A
+        answer = transport.send(DOCUMENT)
+        assert (answer.outcome, answer.http_status) == (U, None)
+        assert (peer.connections, len(peer.requests)) == (1, len(acts)), "nothing is sent twice"
+
+
+HEAD, DRIPPED_ACK = response(200, ACK).split(b"\r\n\r\n")
+DRIPS = [
+    pytest.param(hangs, id="hangs"),
+    pytest.param(drips(response(200, ACK)), id="drips from the first byte"),
+    pytest.param(then(lambda c: c.sendall(HEAD + b"\r\n\r\n"), drips(DRIPPED_ACK)), id="drips the body"),
+    pytest.param(drips(CHUNKED), id="drips chunks"),
+    pytest.param(sends(*[b"HTTP/1.1 100 Continue\r\n\r\n"] * 300, pause=0.02), id="continues for ever"),
+    pytest.param(sends(b"HTTP/1.1 200 OK\r\n", *[b"X: 1\r\n"] * 99, pause=0.05), id="headers for ever"),
+]
+
+
+@pytest.mark.parametrize("act", DRIPS)
+@pytest.mark.parametrize("kept", [False, True], ids=["new connection", "kept connection"])
+def test_the_deadline_is_a_total(act, kept):
+    with meeting(*([says(200, ACK)] if kept else []), act, timeout=SOON) as (transport, _):
+        if kept:
+            transport.send(DOCUMENT)
+            time.sleep(SOON)  # an idle connection's timeout is no request's
+        answer = transport.send(DOCUMENT)
+    assert (answer.outcome, answer.message) == (U, "timed out")
+    assert SOON * 0.9 < answer.duration < LATE
+
+
+def test_the_deadline_holds_while_sending():
+    with Peer(reading=lambda _: time.sleep(2)) as peer, transport_to(peer.url, SOON) as transport:
+        answer = transport.send(Document(KEY, "x" * 30_000_000, 1))
+    assert (answer.outcome, answer.message) == (U, "timed out")
+    assert answer.duration < LATE
+
+
+def test_an_answer_just_in_time():
+    with meeting(then(lambda _: time.sleep(SOON * 0.5), says(200, ACK)), timeout=SOON * 2.5) as (transport, peer):
+        for _ in range(3):  # each request has the whole time again
+            assert transport.send(DOCUMENT).outcome is A
+        assert peer.connections == 1
+
+
+# The kept connection.
+
+
+def test_one_connection_is_kept():
+    with meeting(says(200, ACK), says(422, ERROR), says(429), says(404, ERROR), says(200, ACK)) as (transport, peer):
+        assert [transport.send(DOCUMENT).outcome for _ in range(5)] == [A, R, T, M, A]
+        assert (peer.connections, len(peer.requests)) == (1, 5)
+
+
+def test_an_idle_connection_that_was_closed_is_opened_again():
+    with meeting(then(says(200, ACK), closes), says(200, ACK)) as (transport, peer):
+        assert transport.send(DOCUMENT).outcome is A
+        time.sleep(0.1)
+        assert transport.send(DOCUMENT).outcome is A
+        assert peer.connections == 2
+
+
+def test_an_idle_connection_that_was_closed_with_nobody_there_any_more():
+    with Peer(then(says(200, ACK), closes)) as peer, transport_to(peer.url) as transport:
+        assert transport.send(DOCUMENT).outcome is A
+        peer.stop()
+        assert transport.send(DOCUMENT).outcome is Outcome.UNAVAILABLE
+
+
+@pytest.mark.parametrize("act", [says(102), says(500, ERROR), says(200, HTML)], ids=["1xx", "5xx", "garbage"])
+def test_a_connection_is_not_trusted_after_an_unknown_outcome(act):
+    with meeting(act, says(200, ACK)) as (transport, peer):
+        assert transport.send(DOCUMENT).outcome is U
+        assert transport.send(DOCUMENT).outcome is A
+        assert peer.connections == 2
+
+
+def test_a_closed_transport_opens_again():
+    with meeting(says(200, ACK)) as (transport, peer):
+        transport.send(DOCUMENT)
+        transport.close()
+        assert transport.send(DOCUMENT).outcome is A
+        assert peer.connections == 2
+
+
+# TLS.
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory):
+    """A certificate for localhost, signed by itself: (path of the certificate, the server's TLS context)."""
+    path = tmp_path_factory.mktemp("tls")
+    command = "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -addext subjectAltName=DNS:localhost"
+    subprocess.run([*command.split(), "-keyout", path / "key", "-out", path / "crt"], check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(path / "crt", path / "key")
+    return str(path / "crt"), context
+
+
+@pytest.fixture
+def trusted(authority, monkeypatch):
+    monkeypatch.setattr(requests.adapters, "DEFAULT_CA_BUNDLE_PATH", authority[0])
+    return authority[1]
+
+
+def test_tls_is_verified(authority):
+    with meeting(says(200, ACK), tls=authority[1]) as (transport, peer):
+        assert_unavailable(transport, "certificate verify failed")
+        assert not peer.requests
+
+
+def test_tls_verifies_the_host(trusted):
+    with Peer(says(200, ACK), tls=trusted) as peer, transport_to(f"https://127.0.0.1:{peer.port}") as transport:
+        assert_unavailable(transport, "certificate verify failed")
+
+
+def test_tls_with_a_trusted_certificate(trusted):
+    with meeting(says(200, ACK), tls=trusted) as (transport, peer):
+        assert [transport.send(DOCUMENT).outcome for _ in range(3)] == [A, A, A]
+        assert peer.connections == 1
+
+
+@pytest.mark.parametrize("act", DRIPS)
+def test_the_deadline_is_a_total_with_tls(trusted, act):
+    answer = send_to(act, timeout=SOON, tls=trusted)
+    assert (answer.outcome, answer.message) == (U, "timed out")
+    assert answer.duration < LATE
+
+
+def test_tls_that_breaks_after_sending_is_unknown(trusted):
+    def not_tls(connection):
+        os.write(connection.fileno(), HTML)
+        return True
+
+    assert send_to(not_tls, tls=trusted).outcome is U
+
+
+# Settings.
+
+
+@pytest.mark.parametrize(
+    "endpoint, words",
+    [
+        (Endpoint("http://localhost:1", "два"), "The token"),
+        (Endpoint("http://localhost:1", "to\nken"), "The token"),
+        (Endpoint("http://localhost:1", "to\r\nX-Evil: 1"), "The token"),
+        (Endpoint("http://localhost:1", "token "), "The token"),
+        (Endpoint("http://localhost:1", timeout=0), "The timeout"),
+        (Endpoint("http://localhost:1", timeout=float("nan")), "The timeout"),
+        (Endpoint("http://localhost:1", timeout=float("inf")), "The timeout"),
+        *(
+            (Endpoint(url), "The address")
+            for url in ("", "localhost", "//localhost", "ftp://localhost", "http://", "http:///x", "http://a:b", "http://a:99999",
+                        "http://[::1", "http://a..b", "http://*.a", "http://" + "a" * 70, "http://a b", "http://a\n", " http://a",
+                        "http://a/\x00", "http://user:pass@a", "http://user@a", "http://a?x=1", "http://a#x", "http://\udcff")
+        ),
+    ],
+)
+def test_wrong_settings_are_said_and_nothing_is_sent(endpoint, words, monkeypatch):
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **kwargs: pytest.fail("asked the network"))
+    transport = open_transport("http", endpoint)
+    for answer in (transport.send(DOCUMENT), transport.lookup(KEY), transport.check()):
+        assert answer.outcome is M and words in answer.message
+        assert "pass" not in answer.message and "Evil" not in answer.message
+
+
+def test_a_national_domain_name():
+    with transport_to("http://офд.invalid:1") as transport:
+        assert transport.send(DOCUMENT).outcome is Outcome.UNAVAILABLE
+
+
+def test_an_unknown_protocol():
+    with pytest.raises(KeyError):
+        open_transport("pigeon", Endpoint("http://localhost"))
+
+
+def test_the_token_is_nowhere(caplog):
+    caplog.set_level(logging.DEBUG)
+    echo = json.dumps({"error": {"code": TOKEN, "message": TOKEN * 1000}}).encode()
+    acts = [says(status, echo) for status in (200, 401, 422, 429, 500)] + [says(302, Location=f"/?t={TOKEN}"), closes]
+    with meeting(*acts) as (transport, peer):
+        answers = [transport.send(DOCUMENT) for _ in acts] + [transport.lookup(KEY), transport.check()]
+        assert len({answer.outcome for answer in answers}) == 4 and caplog.records
+        said = [repr(answers), caplog.text, repr(transport), repr(Endpoint(peer.url, TOKEN))]
+    assert TOKEN not in "".join(said)
+    assert TOKEN in peer.requests[-1][1]["authorization"]
+
+
+# Anything at all.
+
+words = st.sampled_from(["status", "accepted", "idempotency_key", KEY, "error", "code", "message", "server_time", "ofd_id"])
+scalars = words | st.text() | st.integers() | st.floats() | st.booleans() | st.none() | st.just(10**4400)
+objects = st.recursive(scalars, lambda some: st.lists(some) | st.dictionaries(words | st.text(), some), max_leaves=12)
+
+
+def dumped(value):
+    sys.set_int_max_str_digits(0)
+    try:
+        return json.dumps(value).encode()
+    finally:
+        sys.set_int_max_str_digits(4300)
+
+
+acknowledging = st.fixed_dictionaries(ACKNOWLEDGEMENT.keys() and {name: st.just(value) | objects for name, value in ACKNOWLEDGEMENT.items()})
+bodies = st.binary() | (objects | acknowledging).map(dumped) | st.builds(lambda d: b"[" * d, st.integers(0, 70000))
+names = st.sampled_from(
+    ["Retry-After", "Date", "Content-Length", "Transfer-Encoding", "Content-Type", "Content-Encoding", "Location", "Set-Cookie",
+     "Connection"]
+)
+values = st.binary(max_size=40).map(lambda raw: re.sub(rb"[\r\n]", b"", raw)) | st.sampled_from(
+    [b"chunked", b"gzip", b"close", b"7", b"-7", b"9" * 5000, b"1e9", b"Wed, 21 Oct 2026 07:28:00 GMT", b"Wed, 21 Oct 99999 07:28:00 GMT",
+     b"Wed, 21 Oct 2026 99:99:99 +9999", b"application/json; charset=zlib"]
+)  # fmt: skip
+heads = st.builds(
+    lambda status, fields: b"HTTP/1.1 %d X\r\n" % status + b"".join(b"%s: %s\r\n" % (n.encode(), v) for n, v in fields) + b"\r\n",
+    st.sampled_from([200, 201, 404, 422, 429, 503]) | st.integers(100, 999),
+    st.lists(st.tuples(names, values), max_size=4),
+)
+
+
+@pytest.fixture(scope="module")
+def anything():
+    with meeting(closes, timeout=2.0) as (transport, peer):
+        yield transport, peer
+
+
+@given(head=heads | st.binary(max_size=80), body=bodies)
+@settings(max_examples=300, deadline=None)
+def test_anything_at_all_gives_an_answer(anything, head, body):
+    transport, peer = anything
+    peer.acts = [sends(head + body)]
+    for answer in (transport.send(DOCUMENT), transport.lookup(KEY), transport.check()):
+        assert isinstance(answer, Answer) and isinstance(answer.outcome, Outcome)
+        assert answer.message.isprintable() and len(answer.message) <= 2100
+        assert answer.server_time is None or type(answer.server_time) is int and 0 < answer.server_time < 2**48
+        assert (answer.retry_after is None) == (answer.outcome is not T)
+        assert answer.retry_after is None or 1 <= answer.retry_after <= 900
+        assert answer.conflict <= (answer.http_status == 409)
+        if answer.outcome is A:
+            assert re.match(rb"HTTP/1.\d 2", head) and json.loads(body).items() >= {"status": "accepted", "idempotency_key": KEY}.items()
+
+
+# The emulator, end to end.
+
+
+@pytest.fixture
+def emulator():
+    root = Path(__file__).resolve().parents[1]
+    command = [sys.executable, "-m", "ofd_emulator", "--port", "0", "--token", TOKEN]
+    process = subprocess.Popen(command, env={**os.environ, "PYTHONPATH": str(root)}, text=True, stdout=subprocess.PIPE)
+    try:
+        yield process, process.stdout.readline().split()[-1]
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def document(number, **more):
+    key = f"db:{number}"
+    return Document(key, json.dumps({
+        "idempotency_key": key, "fd_number": number, "document_type": "receipt",
+        "register": {"fiscal_drive_number": "9999078900001234", "registration_number": "0000000001012345"},
+        "hlc": {"local_time": 1_700_000_000_000, "logical_counter": 0, "node": ""}, "document": more,
+    }), epoch=1)  # fmt: skip
+
+
+def test_the_emulator_end_to_end(emulator):
+    process, url = emulator
+
+    def order(path, **fields):
+        urllib.request.urlopen(f"{url}/_control/{path}", json.dumps(fields).encode()).close()
+
+    with transport_to(url) as transport, transport_to(url, token="wrong") as stranger:
+        assert transport.check().outcome is Outcome.ABSENT
+        assert stranger.check().outcome is M and stranger.send(document(1)).outcome is M
+        accepted = transport.send(document(1))
+        assert accepted.outcome is A and accepted.ofd_id and abs(accepted.server_time / 1000 - time.time()) < 60
+        for again in (transport.send(document(1)), transport.lookup("db:1")):
+            assert (again.outcome, again.ofd_id, again.server_time) == (A, accepted.ofd_id, accepted.server_time)
+        assert transport.lookup("db:2").outcome is Outcome.ABSENT
+        conflict = transport.send(document(1, totalSum=1))
+        assert (conflict.outcome, conflict.conflict) == (R, True)
+        for outcome, orders in [
+            (U, {"mode": "fail", "status": 500, "count": 1}),
+            (T, {"mode": "fail", "status": 503, "retry_after": 3, "count": 1}),
+            (T, {"mode": "throttle", "retry_after": 2, "count": 1}),
+            (U, {"mode": "garbage", "count": 1}),
+            (U, {"mode": "other_key", "count": 1}),
+            (U, {"mode": "reset", "count": 1}),
+        ]:
+            order("mode", **orders)
+            assert transport.send(document(2)).outcome is outcome, orders
+            assert transport.lookup("db:2").outcome is Outcome.ABSENT, orders
+        order("mode", mode="drop", count=1)
+        assert transport.send(document(2)).outcome is U
+        assert transport.lookup("db:2").outcome is A, "accepted, though the answer was lost"
+        order("refuse", match="bad", code="no", message="Нет")
+        refused = transport.send(document(3, name="bad"))
+        assert (refused.outcome, refused.message) == (R, "no: Нет")
+        process.kill()
+        process.wait()
+        assert transport.send(document(4)).outcome is Outcome.UNAVAILABLE

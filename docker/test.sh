@@ -1,0 +1,65 @@
+#!/usr/bin/env bash
+# Runs the named steps, or all, and closes with a summary. PostgreSQL and Redis must be up.
+#
+#   test.sh [lint] [unit] [odoo] [pytest-odoo] [poc]
+set -euo pipefail
+. "$(dirname "${BASH_SOURCE[0]}")/env.sh"
+. "$KKT_HOME/docker/steps.sh"
+cd "$KKT_HOME"
+
+steps=("$@")
+[ $# -gt 0 ] || steps=(lint unit odoo pytest-odoo poc)
+tests=addons/opterp_kkt_tests
+db=opterp_kkt_test
+summary=()
+passed=0 failed=0
+
+lint() { ruff check; }
+
+unit() { pytest -p no:odoo -q "$tests/unit"; }
+
+# A port of its own, so that an open shop (`make run`) is not in the way.
+free_port() { python -c 'import socket; s = socket.create_server(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
+
+odoo_tests() {
+    docker/database.sh drop "$db"
+    ODOO_HTTP_PORT=$(free_port) odoo -d "$db" -i opterp_kkt_tests --test-enable --stop-after-init \
+        --test-tags /opterp_kkt,/opterp_kkt_tests --log-level=warn --log-handler=odoo.tests:INFO
+}
+
+# The browser tours ran in the step before.
+pytest_odoo() { pytest -q --odoo-database="$db" "$tests/tests"; }
+
+poc() { pytest -p no:odoo -v -s "$tests/poc"; }
+
+# Adds what the step's last line counts, pytest's or Odoo's, to the sums.
+count() { # log, exit status
+    local line good=0 bad=0 all
+    line=$(grep -aE '[0-9]+ (passed|failed|error)' "$1" | tail -1 || true)
+    [[ ! $line =~ ([0-9]+)\ passed ]] || good=${BASH_REMATCH[1]}
+    [[ ! $line =~ ([0-9]+)\ failed ]] || bad=${BASH_REMATCH[1]}
+    [[ ! $line =~ ([0-9]+)\ error ]] || bad=$((bad + BASH_REMATCH[1]))
+    [[ ! $line =~ of\ ([0-9]+)\ tests ]] || { all=${BASH_REMATCH[1]} good=$((all - bad)); }
+    [ "$2" = 0 ] || [ "$bad" != 0 ] || bad=1
+    passed=$((passed + good)) failed=$((failed + bad))
+    tally="$good passed, $bad failed"
+}
+
+run_step() { # name
+    local log=.run/log/test-$1.log started status=0
+    started=$(date +%s)
+    printf '\n=== %s\n' "$1"
+    case $1 in
+        odoo) odoo_tests ;;
+        *) "${1/-/_}" ;;
+    esac 2>&1 | tee "$log" || status=$?
+    count "$log" "$status"
+    summary+=("$(printf '%-12s %4d s  %s' "$1" $(($(date +%s) - started)) "$tally")")
+}
+
+trap 'exit 130' INT
+for step in "${steps[@]}"; do run_step "$step"; done
+printf '\n=== summary (logs: .run/log/test-*.log)\n'
+printf '%s\n' "${summary[@]}"
+printf '%d passed, %d failed\n' "$passed" "$failed"
+[ "$failed" = 0 ]
