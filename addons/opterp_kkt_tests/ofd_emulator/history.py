@@ -45,7 +45,7 @@ class Record:
 
 
 class History:
-    """Every fact is one line, handed to the kernel before it is believed; read again, they give the same state.
+    """Every fact is one line, handed to the kernel before it is believed; a replay gives the same state.
 
     A line with `arrived` opens a record, later lines with its `seq` update it (one when it ends; one more
     when the acceptance and the end are two moments), a line with `reset` forgets everything before it.

@@ -17,13 +17,13 @@ BUTTONS = {  # name -> its order to /_control/mode
     "hang": {"mode": "hang"},
 }
 COUNTERS = {  # name -> the outcomes it adds up, their colour
-    "n_accepted": (["accepted"], "good"),
     "n_duplicates": (["duplicate"], "calm"),
     "n_refused": (["refused", "conflict", "unauthorized"], "bad"),
     "n_failed": (["failed", "dropped", "throttled"], "warn"),
 }
-COLOURS = {outcome: colour for outcomes, colour in COUNTERS.values() for outcome in outcomes}
-COLUMNS = ("time", "fiscal_drive", "fd_number", "type", "sum", "hlc", "epoch", "outcome")
+COLOURS = {"accepted": "good"}
+COLOURS.update({outcome: colour for outcomes, colour in COUNTERS.values() for outcome in outcomes})
+COLUMNS = ("time", "outcome", "fiscal_drive", "fd_number", "type", "sum", "hlc", "epoch")
 NUMBERS = ("fd_number", "sum", "epoch")
 NO_BREAK_SPACE = "\u00a0"
 
@@ -92,7 +92,7 @@ PAGE = Template("""<!doctype html>
 :root{color-scheme:light;--ink:#1f2933;--soft:#61707f;--line:#e3e8ee;--good:#1b7f4b;--calm:#2c6cb0;--bad:#b3261e;
 --warn:#a15c00}
 *{box-sizing:border-box}body{margin:0;background:#f5f7f9;color:var(--ink);font:15px/1.45 system-ui,sans-serif}
-header{background:#243b53;color:#fff}header div,main{max-width:1180px;margin:0 auto;padding:16px 24px}
+header{background:#243b53;color:#fff}header div,main{max-width:1280px;margin:0 auto;padding:16px 24px}
 header div{display:flex;flex-wrap:wrap;gap:4px 16px;align-items:baseline}
 h1{font-size:20px;margin:0}header p{margin:0;color:#c5d1de;flex:1}header a{color:#fff}
 h2{font-size:16px;margin:24px 0 8px}form{display:inline}
@@ -104,10 +104,10 @@ dl{display:grid;grid-template-columns:repeat(auto-fit,minmax(130px,1fr));gap:12p
 dl div{background:#fff;border:1px solid var(--line);border-radius:8px;padding:10px 16px}
 dt{color:var(--soft)}dd{margin:0;font-size:26px;font-weight:600;font-variant-numeric:tabular-nums}
 .frame{background:#fff;border:1px solid var(--line);border-radius:8px;overflow-x:auto}
-table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}
-th,td{padding:7px 14px;text-align:left;white-space:nowrap;border-bottom:1px solid var(--line)}
+table{border-collapse:collapse;width:100%;font-size:14px;font-variant-numeric:tabular-nums}
+th,td{padding:7px 12px;text-align:left;white-space:nowrap;border-bottom:1px solid var(--line)}
 tr:last-child td{border-bottom:0}th{color:var(--soft);font-weight:500}.number{text-align:right}
-td small{color:var(--soft);font-size:13px}
+td small{color:var(--soft);font-size:12px}
 .empty{padding:28px;text-align:center;color:var(--soft)}.tag{font-weight:600}
 .good{color:var(--good)}.calm{color:var(--calm)}.bad{color:var(--bad)}.warn{color:var(--warn)}
 </style></head><body>
@@ -144,12 +144,12 @@ class _Words:
 
 
 def _mode(fault: dict[str, Any], words: _Words) -> str:
-    settings = [str(fault["status"])] if "status" in fault else []
+    settings = [words[fault["mode"]] + (f" {fault['status']}" if "status" in fault else "")]
     settings += [f"{fault['seconds']:g}{NO_BREAK_SPACE}{words['second']}"] if "seconds" in fault else []
     settings += [words["left"].format(fault["count"])] if "count" in fault else []
-    text = ", ".join([words[fault["mode"]], *settings])
     buttons = "".join(_button(name, order, fault, words) for name, order in BUTTONS.items())
-    return f'<div class="mode"><span>{words["mode"]}:</span><strong>{text}</strong>{buttons}</div>'
+    text = f'<span>{words["mode"]}:</span><strong>{", ".join(settings)}</strong>'
+    return f'<div class="mode">{text}{buttons}</div>'
 
 
 def _button(label: str, order: dict[str, Any], fault: dict[str, Any], words: _Words) -> str:
@@ -161,7 +161,7 @@ def _button(label: str, order: dict[str, Any], fault: dict[str, Any], words: _Wo
 
 def _counters(status: dict[str, Any], words: _Words) -> str:
     outcomes = status["outcomes"]
-    rows = [("n_requests", status["requests"], "")]
+    rows = [("n_requests", status["requests"], ""), ("n_accepted", status["documents"], "good")]
     rows += [(name, sum(outcomes.get(outcome, 0) for outcome in added), colour)
              for name, (added, colour) in COUNTERS.items()]
     return "<dl>" + "".join(
@@ -179,19 +179,26 @@ def _documents(records: list[Record], words: _Words) -> str:
 
 
 def _row(record: Record, words: _Words) -> str:
-    colour = COLOURS.get(record.outcome, "calm")
-    status = f" <small>{record.status}</small>" if record.status not in (None, 200) else ""
     cells = {
         "time": _clock(record.arrived),
+        "outcome": _outcome(record, words),
         "fiscal_drive": _text(record.register),
         "fd_number": _text(record.fd_number),
         "type": _document(record, words),
         "sum": _roubles(record.total_sum, words.english),
         "hlc": _hlc(record.hlc),
         "epoch": _text(record.epoch),
-        "outcome": f'<span class="tag {colour}">{words[record.outcome]}</span>{status}',
     }
     return "<tr>" + "".join(f"<td{_align(column)}>{cells[column]}</td>" for column in COLUMNS) + "</tr>"
+
+
+def _outcome(record: Record, words: _Words) -> str:
+    """The outcome, with the status of an error, or with the acceptance that the client was not told of."""
+    note = str(record.status) if record.status not in (None, 200) else ""
+    if record.accepted and record.status is None:
+        note = words["accepted"]
+    colour = COLOURS.get(record.outcome, "calm")
+    return f'<span class="tag {colour}">{words[record.outcome]}</span> <small>{note}</small>'
 
 
 def _align(column: str) -> str:
@@ -224,7 +231,7 @@ def _roubles(kopecks: Any, english: bool) -> str:
     if not isinstance(kopecks, int):
         return ""
     roubles, rest = divmod(abs(kopecks), 100)
-    text = f"{'-' if kopecks < 0 else ''}{roubles:,}.{rest:02}"
+    text = f"{'−' if kopecks < 0 else ''}{roubles:,}.{rest:02}"
     if not english:
         text = text.replace(",", NO_BREAK_SPACE).replace(".", ",")
     return f"{text}{NO_BREAK_SPACE}₽"

@@ -121,12 +121,22 @@ class Handler(BaseHTTPRequestHandler):
         if answer is None:
             return self.drop(record)
         data = self.encode(answer)
-        for at in range(len(data) - 1):
-            self.wfile.write(data[at:at + 1])
-            if self.client_leaves(fault.seconds / len(data)):
-                return self.drop(record)
-        self.server.operator.end(record, **ofd.ending(answer))
-        self.wfile.write(data[-1:])
+        if self.drip(data[:-1], fault.seconds / len(data)):
+            self.server.operator.end(record, **ofd.ending(answer))
+            self.wfile.write(data[-1:])
+        else:
+            self.drop(record)
+
+    def drip(self, data: bytes, pause: float) -> bool:
+        """Write byte by byte with a pause (s) after each; False once the client has left."""
+        try:
+            for at in range(len(data)):
+                self.wfile.write(data[at:at + 1])
+                if self.client_leaves(pause):
+                    return False
+        except ConnectionError:  # left just before a write
+            return False
+        return True
 
     def meet_drop(self, request: ofd.Request, record: Record, fault: Fault) -> None:
         self.server.operator.decide(record, request, ends=False)

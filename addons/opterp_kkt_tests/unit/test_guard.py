@@ -268,6 +268,27 @@ def test_execute_without_rows_tells_how_many(guards):
     assert len(guard.execute("DELETE FROM t RETURNING n")) == guard.rowcount == 3
 
 
+def test_run_prepares_once(guards):
+    guard = guards()
+    statement = "SELECT %(n)s::int AS n, %(text)s || %(n)s AS text"
+    assert guard.run(statement, {"n": 1, "text": "a"}) == [{"n": 1, "text": "a1"}]
+    assert guard.run(statement, {"text": "%", "n": 2}) == [{"n": 2, "text": "%2"}]
+    assert guard.run("SELECT %(n)s + 1 AS n", {"n": 3}) == [{"n": 4}]
+    assert len(guard.execute("SELECT name FROM pg_prepared_statements")) == 2
+
+
+def test_run_passes_errors_and_loses_the_guard(guards, admin):
+    guard = guards()
+    guard.acquire(1)
+    with pytest.raises(psycopg2.errors.DivisionByZero):
+        guard.run("SELECT 1 / %(n)s", {"n": 0})
+    assert guard.held == {1}
+    terminate(admin, guard)
+    with pytest.raises(GuardLost):
+        guard.run("SELECT 1 / %(n)s", {"n": 1})
+    assert guard.held == set()
+
+
 def test_each_statement_commits_and_sees_what_others_committed(guards):
     first, second = guards(), guards()
     first.execute("CREATE TABLE shared (n int)")

@@ -30,17 +30,24 @@ TOKEN = "s3cr3t-T0ken"
 SOON = 0.4  # s: the request deadline of the tests that let it pass
 LATE = SOON + 1.0  # s: a busy machine
 
-ACKNOWLEDGEMENT = {"status": "accepted", "idempotency_key": KEY, "ofd_id": "ofd-1", "server_time": 1_700_000_000_000}
+ACKNOWLEDGEMENT = {
+    "status": "accepted",
+    "idempotency_key": KEY,
+    "ofd_id": "ofd-1",
+    "server_time": 1_700_000_000_000,
+}
 ACK = json.dumps(ACKNOWLEDGEMENT).encode()
 ERROR = json.dumps({"error": {"code": "bad_inn", "message": "Неверный ИНН"}}).encode()
-HTML = "<html><style>p {}</style><body><h1>502\x00</h1>\nBad <b>gateway</b></body></html>".encode()
+HTML = b"<html><style>p {}</style><body><h1>502\x00</h1>\nBad <b>gateway</b></body></html>"
 
 
 # The other side: an act is what happens to one request; a true result closes the connection.
 
 
 def response(status, body=b"", **headers):
-    fields = {"Content-Length": len(body)} | {name.replace("_", "-"): value for name, value in headers.items()}
+    fields = {"Content-Length": len(body)} | {
+        name.replace("_", "-"): value for name, value in headers.items()
+    }
     lines = [f"HTTP/1.1 {status} Whatever", *(f"{name}: {value}" for name, value in fields.items()), "", ""]
     return "\r\n".join(lines).encode() + body
 
@@ -102,7 +109,7 @@ def read_request(connection):
 
 
 class Peer:
-    """A server of one connection at a time that meets its requests with `acts`, the last of them over and over.
+    """A server of one connection at a time. It meets requests with `acts`, the last of them over and over.
 
     `reading` replaces how a request is read; when it gives nothing, the connection is closed.
     """
@@ -137,7 +144,11 @@ class Peer:
                 return
             self.connections += 1
             try:
-                with self.tls.wrap_socket(connection, server_side=True) if self.tls else connection as connection:
+                with (
+                    self.tls.wrap_socket(connection, server_side=True)
+                    if self.tls
+                    else connection as connection
+                ):
                     self._converse(connection)
             except OSError:  # the client went away, as it does in half of these tests
                 connection.close()
@@ -236,9 +247,18 @@ UNTIL_CLOSED = b"HTTP/1.0 200 OK\r\n\r\n" + ACK
         pytest.param(sends(CHUNKED[:-9]), U, id="200 in chunks cut short"),
         pytest.param(says(102), U, id="1xx"),
         *(pytest.param(says(status, ERROR), R, id=str(status)) for status in (400, 409, 413, 422)),
-        *(pytest.param(says(status, ERROR), M, id=str(status)) for status in (401, 403, 404, 402, 405, 410, 415, 451)),
-        *(pytest.param(says(status, ACK, Location="/"), M, id=str(status)) for status in (301, 302, 304, 307, 308)),
-        *(pytest.param(says(status, ERROR), U, id=str(status)) for status in (408, 425, 500, 502, 503, 504, 599, 999)),
+        *(
+            pytest.param(says(status, ERROR), M, id=str(status))
+            for status in (401, 403, 404, 402, 405, 410, 415, 451)
+        ),
+        *(
+            pytest.param(says(status, ACK, Location="/"), M, id=str(status))
+            for status in (301, 302, 304, 307, 308)
+        ),
+        *(
+            pytest.param(says(status, ERROR), U, id=str(status))
+            for status in (408, 425, 500, 502, 503, 504, 599, 999)
+        ),
         pytest.param(says(500, ACK), U, id="500 that acknowledges"),
         pytest.param(says(500, ERROR, Retry_After=5), U, id="500 with Retry-After"),
         pytest.param(says(503, ERROR, Retry_After="soon"), U, id="503 with an unreadable Retry-After"),
@@ -246,7 +266,9 @@ UNTIL_CLOSED = b"HTTP/1.0 200 OK\r\n\r\n" + ACK
         pytest.param(says(503, ERROR, Retry_After=0), T, id="503 with Retry-After 0"),
         pytest.param(says(429, ERROR), T, id="429"),
         pytest.param(sends(b"SSH-2.0-OpenSSH_9.6\r\n"), U, id="not HTTP"),
-        pytest.param(sends(b"HTTP/1.1 200 OK\r\n" + b"X: 1\r\n" * 200 + b"\r\n" + ACK), U, id="too many headers"),
+        pytest.param(
+            sends(b"HTTP/1.1 200 OK\r\n" + b"X: 1\r\n" * 200 + b"\r\n" + ACK), U, id="too many headers"
+        ),
         pytest.param(sends(b"HTTP/1.1 200 OK\r\nX: " + b"1" * 70000 + b"\r\n\r\n"), U, id="endless header"),
         pytest.param(sends(response(200, ACK, Content_Length="5, 6")), U, id="two lengths"),
     ],
@@ -408,7 +430,11 @@ def test_a_lookup_hit_is_the_same_answer():
     [
         (says(404, ERROR), Outcome.ABSENT, "The OFD answers"),
         (says(404, HTML), M, "Check the address"),
-        (says(200, json.dumps({"status": "accepted", "idempotency_key": "connection-test"}).encode()), M, "Check"),
+        (
+            says(200, json.dumps({"status": "accepted", "idempotency_key": "connection-test"}).encode()),
+            M,
+            "Check",
+        ),
         (says(401, ERROR), M, "bad_inn: Неверный ИНН"),
         (says(429, ERROR), T, "come back later"),
         (says(500, ERROR), U, "no usable answer"),
@@ -462,11 +488,14 @@ def test_dead_name_server(monkeypatch):
         assert assert_unavailable(transport, "no name server answers about ofd.invalid").duration < LATE
 
 
+def find(monkeypatch, *addresses):
+    found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", address) for address in addresses]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **kwargs: found)
+
+
 def test_a_dead_address_leaves_time_for_the_next(monkeypatch):
     with black_hole() as dead, meeting(says(200, ACK), timeout=1.0) as (transport, peer):
-        alive = ("127.0.0.1", peer.port)
-        found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", address) for address in (dead, alive)]
-        monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **kwargs: found)
+        find(monkeypatch, dead, ("127.0.0.1", peer.port))
         answer = transport.send(DOCUMENT)
     assert answer.outcome is A and 0.4 < answer.duration < 1.0
 
@@ -527,15 +556,47 @@ def test_the_deadline_is_a_total(act, kept):
     assert SOON * 0.9 < answer.duration < LATE
 
 
-def test_the_deadline_holds_while_sending():
-    with Peer(reading=lambda _: time.sleep(2)) as peer, transport_to(peer.url, SOON) as transport:
-        answer = transport.send(Document(KEY, "x" * 30_000_000, 1))
-    assert (answer.outcome, answer.message) == (U, "timed out")
+@pytest.mark.parametrize("encrypted", [False, True], ids=["plain", "tls"])
+def test_the_deadline_holds_while_sending(trusted, encrypted):
+    def reads_slowly(connection):
+        for _ in range(40):
+            connection.recv(16384)
+            time.sleep(0.05)
+
+    with Peer(reading=reads_slowly, tls=trusted if encrypted else None) as peer:
+        with transport_to(peer.url, SOON) as transport:
+            answer = transport.send(Document(KEY, "x" * 30_000_000, 1))
+    assert answer.outcome is U and answer.message.endswith("timed out")
     assert answer.duration < LATE
 
 
+@pytest.mark.parametrize(
+    "encrypted", [False, True], ids=["then the answer hangs", "then the handshake hangs"]
+)
+def test_the_time_that_connecting_took_is_gone(monkeypatch, encrypted):
+    with black_hole() as dead, Peer(hangs, reading=hangs if encrypted else None) as peer:
+        find(monkeypatch, dead, ("127.0.0.1", peer.port))
+        with transport_to(f"{'https' if encrypted else 'http'}://localhost:{peer.port}", 1.0) as transport:
+            answer = transport.send(DOCUMENT)
+    assert answer.outcome is (Outcome.UNAVAILABLE if encrypted else U)
+    assert 0.9 < answer.duration < 1.4, "half of the time for the dead address, half for the other"
+
+
+def test_an_endless_answer_is_cut():
+    def floods(connection):
+        connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+        while True:
+            connection.sendall(b" " * 65536)
+
+    answer = send_to(floods, timeout=5.0)
+    assert (answer.outcome, answer.http_status) == (U, 200) and answer.duration < 2
+
+
 def test_an_answer_just_in_time():
-    with meeting(then(lambda _: time.sleep(SOON * 0.5), says(200, ACK)), timeout=SOON * 2.5) as (transport, peer):
+    with meeting(then(lambda _: time.sleep(SOON * 0.5), says(200, ACK)), timeout=SOON * 2.5) as (
+        transport,
+        peer,
+    ):
         for _ in range(3):  # each request has the whole time again
             assert transport.send(DOCUMENT).outcome is A
         assert peer.connections == 1
@@ -545,7 +606,10 @@ def test_an_answer_just_in_time():
 
 
 def test_one_connection_is_kept():
-    with meeting(says(200, ACK), says(422, ERROR), says(429), says(404, ERROR), says(200, ACK)) as (transport, peer):
+    with meeting(says(200, ACK), says(422, ERROR), says(429), says(404, ERROR), says(200, ACK)) as (
+        transport,
+        peer,
+    ):
         assert [transport.send(DOCUMENT).outcome for _ in range(5)] == [A, R, T, M, A]
         assert (peer.connections, len(peer.requests)) == (1, 5)
 
@@ -588,8 +652,11 @@ def test_a_closed_transport_opens_again():
 def authority(tmp_path_factory):
     """A certificate for localhost, signed by itself: (path of the certificate, the server's TLS context)."""
     path = tmp_path_factory.mktemp("tls")
-    command = "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -addext subjectAltName=DNS:localhost"
-    subprocess.run([*command.split(), "-keyout", path / "key", "-out", path / "crt"], check=True, capture_output=True)
+    command = "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost"
+    command += " -addext subjectAltName=DNS:localhost"
+    subprocess.run(
+        [*command.split(), "-keyout", path / "key", "-out", path / "crt"], check=True, capture_output=True
+    )
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(path / "crt", path / "key")
     return str(path / "crt"), context
@@ -608,7 +675,10 @@ def test_tls_is_verified(authority):
 
 
 def test_tls_verifies_the_host(trusted):
-    with Peer(says(200, ACK), tls=trusted) as peer, transport_to(f"https://127.0.0.1:{peer.port}") as transport:
+    with (
+        Peer(says(200, ACK), tls=trusted) as peer,
+        transport_to(f"https://127.0.0.1:{peer.port}") as transport,
+    ):
         assert_unavailable(transport, "certificate verify failed")
 
 
@@ -621,7 +691,7 @@ def test_tls_with_a_trusted_certificate(trusted):
 @pytest.mark.parametrize("act", DRIPS)
 def test_the_deadline_is_a_total_with_tls(trusted, act):
     answer = send_to(act, timeout=SOON, tls=trusted)
-    assert (answer.outcome, answer.message) == (U, "timed out")
+    assert answer.outcome is U and answer.message.endswith("timed out")
     assert answer.duration < LATE
 
 
@@ -648,18 +718,40 @@ def test_tls_that_breaks_after_sending_is_unknown(trusted):
         (Endpoint("http://localhost:1", timeout=float("inf")), "The timeout"),
         *(
             (Endpoint(url), "The address")
-            for url in ("", "localhost", "//localhost", "ftp://localhost", "http://", "http:///x", "http://a:b", "http://a:99999",
-                        "http://[::1", "http://a..b", "http://*.a", "http://" + "a" * 70, "http://a b", "http://a\n", " http://a",
-                        "http://a/\x00", "http://user:pass@a", "http://user@a", "http://a?x=1", "http://a#x", "http://\udcff")
+            for url in (
+                "",
+                "localhost",
+                "//localhost",
+                "ftp://localhost",
+                "http://",
+                "http:///x",
+                "http://a:b",
+                "http://a:99999",
+                "http://[::1",
+                "http://a..b",
+                "http://*.a",
+                "http://" + "a" * 70,
+                "http://a b",
+                "http://a\n",
+                " http://a",
+                "http://a/\x00",
+                "http://user:hunter2@a",
+                "http://user@a",
+                "http://a?x=1",
+                "http://a#x",
+                "http://\udcff",
+            )
         ),
     ],
 )
 def test_wrong_settings_are_said_and_nothing_is_sent(endpoint, words, monkeypatch):
-    monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **kwargs: pytest.fail("asked the network"))
+    asked = []
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **kwargs: asked.append(args) or [])
     transport = open_transport("http", endpoint)
     for answer in (transport.send(DOCUMENT), transport.lookup(KEY), transport.check()):
         assert answer.outcome is M and words in answer.message
-        assert "pass" not in answer.message and "Evil" not in answer.message
+        assert "hunter2" not in answer.message and "Evil" not in answer.message
+    assert not asked
 
 
 def test_a_national_domain_name():
@@ -675,7 +767,10 @@ def test_an_unknown_protocol():
 def test_the_token_is_nowhere(caplog):
     caplog.set_level(logging.DEBUG)
     echo = json.dumps({"error": {"code": TOKEN, "message": TOKEN * 1000}}).encode()
-    acts = [says(status, echo) for status in (200, 401, 422, 429, 500)] + [says(302, Location=f"/?t={TOKEN}"), closes]
+    acts = [says(status, echo) for status in (200, 401, 422, 429, 500)] + [
+        says(302, Location=f"/?t={TOKEN}"),
+        closes,
+    ]
     with meeting(*acts) as (transport, peer):
         answers = [transport.send(DOCUMENT) for _ in acts] + [transport.lookup(KEY), transport.check()]
         assert len({answer.outcome for answer in answers}) == 4 and caplog.records
@@ -686,31 +781,59 @@ def test_the_token_is_nowhere(caplog):
 
 # Anything at all.
 
-words = st.sampled_from(["status", "accepted", "idempotency_key", KEY, "error", "code", "message", "server_time", "ofd_id"])
-scalars = words | st.text() | st.integers() | st.floats() | st.booleans() | st.none() | st.just(10**4400)
-objects = st.recursive(scalars, lambda some: st.lists(some) | st.dictionaries(words | st.text(), some), max_leaves=12)
-
-
-def dumped(value):
-    sys.set_int_max_str_digits(0)
-    try:
-        return json.dumps(value).encode()
-    finally:
-        sys.set_int_max_str_digits(4300)
-
-
-acknowledging = st.fixed_dictionaries(ACKNOWLEDGEMENT.keys() and {name: st.just(value) | objects for name, value in ACKNOWLEDGEMENT.items()})
-bodies = st.binary() | (objects | acknowledging).map(dumped) | st.builds(lambda d: b"[" * d, st.integers(0, 70000))
-names = st.sampled_from(
-    ["Retry-After", "Date", "Content-Length", "Transfer-Encoding", "Content-Type", "Content-Encoding", "Location", "Set-Cookie",
-     "Connection"]
+words = st.sampled_from(
+    ["status", "accepted", "idempotency_key", KEY, "error", "code", "message", "server_time", "ofd_id"]
 )
+scalars = words | st.text() | st.integers() | st.floats() | st.booleans() | st.none()
+objects = st.recursive(
+    scalars, lambda some: st.lists(some) | st.dictionaries(words | st.text(), some), max_leaves=12
+)
+
+
+acknowledging = st.fixed_dictionaries(
+    {name: st.just(value) | objects for name, value in ACKNOWLEDGEMENT.items()}
+)
+documents = (objects | acknowledging).map(lambda value: json.dumps(value).encode())
+bodies = (
+    st.binary()
+    | documents
+    | documents.map(lambda text: text.replace(b"1", b"1" * 4400))
+    | st.builds(lambda d: b"[" * d, st.integers(0, 70000))
+)
+names = st.sampled_from(
+    [
+        "Retry-After",
+        "Date",
+        "Content-Length",
+        "Transfer-Encoding",
+        "Content-Type",
+        "Content-Encoding",
+        "Location",
+        "Set-Cookie",
+        "Connection",
+    ]
+)
+DATES = [
+    f"Wed, 21 Oct {rest}".encode()
+    for rest in ("2026 07:28:00 GMT", "99999 07:28:00 GMT", "2026 99:99:99 +9999")
+]
 values = st.binary(max_size=40).map(lambda raw: re.sub(rb"[\r\n]", b"", raw)) | st.sampled_from(
-    [b"chunked", b"gzip", b"close", b"7", b"-7", b"9" * 5000, b"1e9", b"Wed, 21 Oct 2026 07:28:00 GMT", b"Wed, 21 Oct 99999 07:28:00 GMT",
-     b"Wed, 21 Oct 2026 99:99:99 +9999", b"application/json; charset=zlib"]
-)  # fmt: skip
+    [
+        b"chunked",
+        b"gzip",
+        b"close",
+        b"7",
+        b"-7",
+        b"1e9",
+        b"9" * 5000,
+        b"application/json; charset=zlib",
+        *DATES,
+    ]
+)
 heads = st.builds(
-    lambda status, fields: b"HTTP/1.1 %d X\r\n" % status + b"".join(b"%s: %s\r\n" % (n.encode(), v) for n, v in fields) + b"\r\n",
+    lambda status, fields: (
+        b"HTTP/1.1 %d X\r\n" % status + b"".join(b"%s: %s\r\n" % (n.encode(), v) for n, v in fields) + b"\r\n"
+    ),
     st.sampled_from([200, 201, 404, 422, 429, 503]) | st.integers(100, 999),
     st.lists(st.tuples(names, values), max_size=4),
 )
@@ -730,12 +853,16 @@ def test_anything_at_all_gives_an_answer(anything, head, body):
     for answer in (transport.send(DOCUMENT), transport.lookup(KEY), transport.check()):
         assert isinstance(answer, Answer) and isinstance(answer.outcome, Outcome)
         assert answer.message.isprintable() and len(answer.message) <= 2100
-        assert answer.server_time is None or type(answer.server_time) is int and 0 < answer.server_time < 2**48
+        assert (
+            answer.server_time is None or type(answer.server_time) is int and 0 < answer.server_time < 2**48
+        )
         assert (answer.retry_after is None) == (answer.outcome is not T)
         assert answer.retry_after is None or 1 <= answer.retry_after <= 900
         assert answer.conflict <= (answer.http_status == 409)
         if answer.outcome is A:
-            assert re.match(rb"HTTP/1.\d 2", head) and json.loads(body).items() >= {"status": "accepted", "idempotency_key": KEY}.items()
+            assert re.match(rb"HTTP/1.\d 2", head)
+            said = json.loads(body)
+            assert (said["status"], said["idempotency_key"]) == ("accepted", KEY)
 
 
 # The emulator, end to end.
@@ -745,7 +872,9 @@ def test_anything_at_all_gives_an_answer(anything, head, body):
 def emulator():
     root = Path(__file__).resolve().parents[1]
     command = [sys.executable, "-m", "ofd_emulator", "--port", "0", "--token", TOKEN]
-    process = subprocess.Popen(command, env={**os.environ, "PYTHONPATH": str(root)}, text=True, stdout=subprocess.PIPE)
+    process = subprocess.Popen(
+        command, env={**os.environ, "PYTHONPATH": str(root)}, text=True, stdout=subprocess.PIPE
+    )
     try:
         yield process, process.stdout.readline().split()[-1]
     finally:
@@ -772,9 +901,15 @@ def test_the_emulator_end_to_end(emulator):
         assert transport.check().outcome is Outcome.ABSENT
         assert stranger.check().outcome is M and stranger.send(document(1)).outcome is M
         accepted = transport.send(document(1))
-        assert accepted.outcome is A and accepted.ofd_id and abs(accepted.server_time / 1000 - time.time()) < 60
+        assert (
+            accepted.outcome is A and accepted.ofd_id and abs(accepted.server_time / 1000 - time.time()) < 60
+        )
         for again in (transport.send(document(1)), transport.lookup("db:1")):
-            assert (again.outcome, again.ofd_id, again.server_time) == (A, accepted.ofd_id, accepted.server_time)
+            assert (again.outcome, again.ofd_id, again.server_time) == (
+                A,
+                accepted.ofd_id,
+                accepted.server_time,
+            )
         assert transport.lookup("db:2").outcome is Outcome.ABSENT
         conflict = transport.send(document(1, totalSum=1))
         assert (conflict.outcome, conflict.conflict) == (R, True)
