@@ -1,0 +1,42 @@
+import { patch } from "@web/core/utils/patch";
+import { PosStore } from "@point_of_sale/app/services/pos_store";
+import { HybridClock } from "@opterp_kkt/app/utils/hlc";
+
+const ANSWER_FIELDS = ["id", "kkt_state", "kkt_qr", "kkt_documents"];
+
+patch(PosStore.prototype, {
+    async setup() {
+        this.kktClock = new HybridClock(`kkt-hlc-${odoo.info?.db}-${odoo.pos_config_id}`);
+        await super.setup(...arguments);
+    },
+
+    get hasKktRegister() {
+        return Boolean(this.config.raw.kkt_register_id);
+    },
+
+    /** The next stamp of this till is later than every receipt it has seen. */
+    postSyncAllOrders(orders) {
+        const documents = orders.flatMap((order) => order.kkt_documents || []);
+        const stamps = documents.map((document) => document.hlc).filter(Boolean);
+        if (stamps.length) {
+            this.kktClock.tick(...stamps);
+        }
+        return super.postSyncAllOrders(...arguments);
+    },
+
+    canEditPayment(order) {
+        return !order.kkt_state && super.canEditPayment(...arguments);
+    },
+
+    /** Ask the server what became of the receipts that were on their way when their orders were synchronised. */
+    async refreshKktStates() {
+        const orders = this.models["pos.order"].filter((order) => order.kkt_state === "pending");
+        const clean = orders.filter((order) => !order.isDirty());
+        if (orders.length) {
+            await this.data.read("pos.order", orders.map((order) => order.id), ANSWER_FIELDS);
+        }
+        for (const order of clean) {
+            order._dirty = false; // what was just read need not be written
+        }
+    },
+});

@@ -1,0 +1,113 @@
+/* global posmodel */
+import * as Chrome from "@point_of_sale/../tests/pos/tours/utils/chrome_util";
+import * as Dialog from "@point_of_sale/../tests/generic_helpers/dialog_util";
+import * as OfflineUtil from "@point_of_sale/../tests/generic_helpers/offline_util";
+import * as PaymentScreen from "@point_of_sale/../tests/pos/tours/utils/payment_screen_util";
+import * as ProductScreen from "@point_of_sale/../tests/pos/tours/utils/product_screen_util";
+import * as ReceiptScreen from "@point_of_sale/../tests/pos/tours/utils/receipt_screen_util";
+import * as TicketScreen from "@point_of_sale/../tests/pos/tours/utils/ticket_screen_util";
+import { negate, run } from "@point_of_sale/../tests/generic_helpers/utils";
+import { registry } from "@web/core/registry";
+
+const open = () => [Chrome.startPoS(), Dialog.confirm("Open Register")];
+const pay = () => [
+    PaymentScreen.clickPaymentMethod("Cash"),
+    PaymentScreen.clickValidate(),
+    ReceiptScreen.isShown(),
+];
+const sell = () => [
+    ProductScreen.clickDisplayedProduct("Desk Pad"),
+    ProductScreen.clickPayButton(),
+    ...pay(),
+];
+const refund = (order) => [
+    ...ProductScreen.clickRefund(),
+    TicketScreen.filterIs("Paid"),
+    TicketScreen.selectOrder(order),
+    TicketScreen.confirmRefund(),
+];
+const fiscalReceipt = (operation, number) => [
+    {
+        content: `${operation}: fiscal requisites, QR code and test mark`,
+        trigger: [
+            `.pos-receipt .o_kkt_document:has(.o_kkt_operation:contains("${operation}"))`,
+            `:has(.o_kkt_fd:contains(/^${number}$/))`,
+            `:has(img.o_kkt_qr[src^="data:image/svg"])`,
+            `:has(.o_kkt_test)`,
+        ].join(""),
+    },
+    { trigger: negate(".o_kkt_notice") },
+    { content: "payments are final", trigger: negate(".receipt-screen .edit-order-payment") },
+];
+const statusShows = (text) => ({ trigger: `.o_kkt_status:contains("${text}")` });
+let stamped;
+
+registry.category("web_tour.tours").add("KktSaleAndRefundTour", {
+    steps: () =>
+        [
+            open(),
+            run(() => {
+                posmodel.kktClock.last.local_time = Date.now() + 30_000;
+            }, "the till's clock was half a minute ahead, and was put right"),
+            sell(),
+            fiscalReceipt("Sale", 1),
+            ReceiptScreen.clickNextOrder(),
+            refund("001"),
+            PaymentScreen.isShown(),
+            pay(),
+            fiscalReceipt("Refund of a sale", 2),
+            { trigger: negate(".o_kkt_status span") },
+            Chrome.clickOrders(),
+            TicketScreen.selectFilter("Paid"),
+            TicketScreen.contains("FD 1"),
+            TicketScreen.contains("FD 2"),
+        ].flat(Infinity),
+});
+
+registry.category("web_tour.tours").add("KktOfflineTour", {
+    steps: () =>
+        [
+            open(),
+            OfflineUtil.setOfflineMode(),
+            sell(),
+            Dialog.confirm("Continue with limited functionality"),
+            {
+                trigger: `.pos-receipt .o_kkt_notice:contains("will be issued when the connection is back")`,
+            },
+            { trigger: negate(".o_kkt_document") },
+            run(() => {
+                stamped = JSON.stringify(posmodel.getOrder().kkt_hlc);
+            }, "the sale is stamped without the server"),
+            statusShows("1"),
+            { trigger: ".o_kkt_status", run: "click" },
+            Dialog.bodyIs("Sales go on"),
+            Dialog.confirm("Ok"),
+            ReceiptScreen.clickNextOrder(),
+            refund("001"),
+            Dialog.is({ title: "No fiscal receipt yet" }),
+            Dialog.confirm("Ok"),
+            Chrome.clickRegister(),
+            OfflineUtil.setOnlineMode(),
+            sell(),
+            fiscalReceipt("Sale", 2),
+            { trigger: negate(".o_kkt_status span") },
+            run(() => {
+                const order = posmodel.models["pos.order"].find((o) => o.kkt_documents?.[0].fd_number === 1);
+                if (JSON.stringify(order.kkt_hlc) !== stamped) {
+                    throw new Error(`stamped ${stamped}, now ${JSON.stringify(order.kkt_hlc)}`);
+                }
+            }, "the sale made offline keeps its stamp and has its receipt"),
+        ].flat(Infinity),
+});
+
+registry.category("web_tour.tours").add("KktWithoutRegisterTour", {
+    steps: () =>
+        [
+            open(),
+            sell(),
+            ReceiptScreen.receiptIsThere(),
+            { trigger: negate(".o_kkt_document") },
+            { trigger: negate(".o_kkt_notice") },
+            { trigger: negate(".o_kkt_status") },
+        ].flat(Infinity),
+});

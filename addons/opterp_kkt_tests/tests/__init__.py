@@ -1,0 +1,1 @@
+from . import test_receipt, test_register, test_sale, test_tours

@@ -1,0 +1,114 @@
+import json
+from copy import deepcopy
+
+from odoo.tests import new_test_user
+
+from odoo.addons.point_of_sale.tests.common import TestPoSCommon
+
+
+def stamp(receipt):
+    return receipt.hlc_local_time, receipt.hlc_logical_counter
+
+
+class KktCommon:
+    """Mix in before a test class of Odoo's: its company trades in roubles, and its user administers registers.
+
+    `_create_register` gives a point of sale an emulated register, whose operator nobody calls.
+    """
+
+    @classmethod
+    def setup_independent_company(cls, **kwargs):
+        # EXTENDS 'account': the currency is changed before anything is booked
+        roubles = cls._enable_currency('RUB')
+        return super().setup_independent_company(currency_id=roubles.id, vat='7700123459', **kwargs)  # nobody's valid INN
+
+    @classmethod
+    def get_default_groups(cls):
+        # EXTENDS 'base'
+        return super().get_default_groups() | cls.env.ref('opterp_kkt.group_fiscal_admin')
+
+    @classmethod
+    def _create_ofd(cls, **values):
+        return cls.env['kkt.ofd'].create({'name': "Operator", 'url': 'http://127.0.0.1:9', **values})
+
+    @classmethod
+    def _create_register(cls, pos_config, **values):
+        number = cls.env['kkt.register'].sudo().with_context(active_test=False).search_count([]) + 1
+        return cls.env['kkt.register'].create({
+            'name': f"Register {number}",
+            'pos_config_id': pos_config.id,
+            'company_id': pos_config.company_id.id,
+            'serial_number': f'TEST{number:06}',
+            'registration_number': f'{number:016}',
+            'fiscal_drive_number': f'9999{number:012}',
+            'ofd_id': values.get('ofd_id') or cls._create_ofd().id,
+            'retail_address': "Moscow, Tverskaya 1",
+            'retail_place': "Optical shop",
+            **values,
+        })
+
+
+class KktSaleCommon(KktCommon, TestPoSCommon):
+    """A shop with one register and an open session, where `_sell` pays an order as the till does."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.company.point_of_sale_update_stock_quantities = 'closing'  # pickings are not what is tested here
+        cls.vat_22, cls.exempt = cls.env['account.tax'].create([
+            {'name': "VAT 22 %", 'amount': 22, 'price_include_override': 'tax_included'},
+            {'name': "No VAT", 'amount': 0, 'kkt_vat_rate': '6'},
+        ])
+        cls.frame = cls._create_goods("Frame", 8900, cls.exempt)
+        cls.solution = cls._create_goods("Solution", 849.90, cls.vat_22)
+        cls.register = cls._create_register(cls.basic_config)
+
+    def setUp(self):
+        super().setUp()
+        self._open_session(self.basic_config)
+
+    @classmethod
+    def _create_goods(cls, name, price, tax=None):
+        product = cls.create_product(name, cls.categ_basic, price, tax_ids=tax and tax.ids)
+        product.is_storable = False
+        return product
+
+    @classmethod
+    def _create_user(cls, login, groups, **values):
+        return new_test_user(cls.env, login, groups, **{'company_id': cls.company.id, **values})
+
+    def _open_session(self, config):
+        """Make `_sell` use another point of sale."""
+        self.config = config
+        return self.open_new_session()
+
+    def _create_second_shop(self):
+        """Another point of sale with a register of its own; only cards are taken there."""
+        config = self.env['pos.config'].create({'name': "Second Shop", 'payment_method_ids': self.bank_pm1.ids})
+        return config, self._create_register(config)
+
+    def _get_ui_order(self, lines, payments=None, customer=False, **values):
+        """What the till sends for a paid order; `lines` and `payments` as in `create_ui_order_data`."""
+        return self.create_ui_order_data(
+            lines, payments=payments, customer=customer, pos_order_ui_args={'state': 'paid', **values})
+
+    def _sync(self, ui_order, user=None):
+        """Send an order as the till does; the data stays as it was, to be sent again."""
+        orders = self.env['pos.order'].with_user(user or self.env.user)
+        orders.sync_from_ui([deepcopy(ui_order)])
+        return self.env['pos.order'].search([('uuid', '=', ui_order['uuid'])])
+
+    def _sell(self, lines, payments=None, customer=False, **values):
+        return self._sync(self._get_ui_order(lines, payments, customer, **values))
+
+    def _refund_line(self, line, quantity):
+        """A line that takes goods back, for `_sell`."""
+        return {'product': line.product_id, 'quantity': -quantity, 'refunded_orderline_id': line.id}
+
+    def _get_document(self, receipt):
+        return json.loads(receipt.payload)['document']
+
+    def _sell_unbuildable(self):
+        """An order whose document can't be built, with its receipt: the tax names no rate of fiscal receipts."""
+        order = self._sell([(self._create_goods("Riddle", 100, self.taxes['tax21']), 1)])
+        return order, order.kkt_receipt_ids

@@ -1,0 +1,168 @@
+import psycopg2
+
+from odoo.exceptions import AccessError, UserError, ValidationError
+from odoo.tests import tagged
+from odoo.tools import mute_logger
+
+from .common import KktSaleCommon
+
+COUNTERS = {
+    'last_fd_number': 5, 'last_queue_number': 5, 'last_document_time': 5, 'hlc_node': "forged",
+    'hlc_local_time': 5, 'hlc_logical_counter': 5,
+}
+NEW_DRIVE = '9999000000000777'
+
+
+@tagged('post_install', '-at_install')
+class TestRegister(KktSaleCommon):
+    """A cash register: its numbers, its fiscal drives, the one point of sale that it serves."""
+
+    def _sell_receipt(self):
+        return self._sell([(self.frame, 1)]).kkt_receipt_ids
+
+    def _create_config(self, name="Other Shop"):
+        return self.env['pos.config'].create({'name': name, 'payment_method_ids': self.bank_pm1.ids})
+
+    # -- what is checked ---------------------------------------------------------------------------------------------------
+
+    def test_registration_number_has_16_digits(self):
+        for number in ('123', '12345678901234567', '123456789012345x', '1234 56789012345'):
+            with self.subTest(number=number), self.assertRaisesRegex(ValidationError, "RNM"):
+                self.register.registration_number = number
+
+    def test_fiscal_drive_number_has_16_digits(self):
+        for number in ('9999', '99990000000000000', '999900000000000x'):
+            with self.subTest(number=number), self.assertRaisesRegex(ValidationError, "FN"):
+                self.register.fiscal_drive_number = number
+
+    def test_digits_are_ascii(self):
+        with self.assertRaises(ValidationError):
+            self.register.registration_number = '١٢٣٤٥٦٧٨٩٠١٢٣٤٥٦'
+
+    def test_emulated_register_takes_test_drives_only(self):
+        with self.assertRaisesRegex(ValidationError, "9999"):
+            self.register.fiscal_drive_number = '8710000100000001'
+
+    def test_company_needs_a_valid_inn(self):
+        for vat in (False, '7700123450', '0000000000', 'BE0477472701'):
+            self.company.vat = vat
+            with self.subTest(vat=vat), self.assertRaisesRegex(ValidationError, "INN"):
+                self._create_register(self._create_config())
+
+    def test_one_register_per_point_of_sale(self):
+        with mute_logger('odoo.sql_db'), self.assertRaises(psycopg2.errors.UniqueViolation), self.env.cr.savepoint():
+            self._create_register(self.basic_config)
+
+    def test_archived_register_makes_room(self):
+        self.register.active = False
+        other = self._create_register(self.basic_config)
+        self.assertEqual(self._sell_receipt().register_id, other)
+
+    def test_one_register_per_serial_number_and_drive(self):
+        for name in ('serial_number', 'fiscal_drive_number'):
+            values = {name: self.register[name]}
+            with (
+                self.subTest(field=name), mute_logger('odoo.sql_db'),
+                self.assertRaises(psycopg2.errors.UniqueViolation), self.env.cr.savepoint(),
+            ):
+                self._create_register(self._create_config(), **values)
+
+    def test_point_of_sale_knows_its_register(self):
+        self.assertEqual(self.basic_config.kkt_register_id, self.register)
+        self.register.active = False
+        self.basic_config.invalidate_recordset(['kkt_register_id'])
+        self.assertFalse(self.basic_config.kkt_register_id)
+
+    def test_used_register_is_never_deleted(self):
+        unused = self._create_register(self._create_config())
+        unused.sudo().unlink()
+        self._sell_receipt()
+        with self.assertRaisesRegex(UserError, "can't be deleted"):
+            self.register.sudo().unlink()
+
+    # -- what is counted ---------------------------------------------------------------------------------------------------
+
+    def test_counters_are_not_written(self):
+        admin = self._create_user('fiscal', 'opterp_kkt.group_fiscal_admin')
+        for name, value in COUNTERS.items():
+            with self.subTest(field=name), self.assertRaises(AccessError):
+                self.register.with_user(admin).write({name: value})
+
+    def test_counters_of_a_new_register_start_at_zero(self):
+        register = self._create_register(self._create_config(), **COUNTERS)
+        self.assertRecordValues(register, [{
+            'last_fd_number': 0, 'last_queue_number': 0, 'last_document_time': 0, 'hlc_local_time': 0,
+            'hlc_logical_counter': 0}])
+        self.assertNotEqual(register.hlc_node, "forged")
+
+    def test_copy_starts_at_zero(self):
+        self._sell_receipt()
+        copy = self.register.copy({
+            'pos_config_id': False, 'serial_number': 'COPY', 'fiscal_drive_number': NEW_DRIVE})
+        self.assertRecordValues(copy, [{'last_fd_number': 0, 'last_queue_number': 0, 'hlc_local_time': 0}])
+        self.assertNotEqual(copy.hlc_node, self.register.hlc_node)
+
+    def test_numbers_only_grow(self):
+        with mute_logger('odoo.sql_db'), self.assertRaises(psycopg2.errors.CheckViolation), self.env.cr.savepoint():
+            self.env.cr.execute("UPDATE kkt_register SET last_fd_number = -1 WHERE id = %s", [self.register.id])
+
+    def test_each_register_has_its_delivery(self):
+        self.assertEqual(len(self.register.delivery_ids), 1)
+        self.assertRecordValues(self.register, [{'delivery_epoch': 0, 'delivery_holder': False, 'hold_reason': False}])
+
+    def test_registers_number_independently(self):
+        config, other = self._create_second_shop()
+        self._sell_receipt()
+        self._open_session(config)
+        receipt = self._sell([(self.frame, 1)], [(self.bank_pm1, 8900)]).kkt_receipt_ids
+        self.assertRecordValues(receipt, [{'register_id': other.id, 'fd_number': 1, 'queue_number': 1}])
+
+    def test_queue_is_counted(self):
+        first = self._sell_receipt()
+        self._sell_receipt()
+        self._sell_unbuildable()
+        self.assertRecordValues(self.register, [{
+            'pending_count': 2, 'rejected_count': 1, 'oldest_pending_at': first.create_date}])
+
+    # -- fiscal drives -----------------------------------------------------------------------------------------------------
+
+    def test_new_drive_numbers_from_one_and_the_queue_goes_on(self):
+        self._sell_receipt()
+        self._sell_receipt()
+        self.register.fiscal_drive_number = NEW_DRIVE
+        self.assertEqual(self.register.last_fd_number, 0)
+        receipt = self._sell_receipt()
+        self.assertRecordValues(receipt, [{'fiscal_drive_number': NEW_DRIVE, 'fd_number': 1, 'queue_number': 3}])
+        self.assertEqual(self._get_document(receipt)['fiscalDriveNumber'], NEW_DRIVE)
+
+    def test_earlier_drive_goes_on_where_it_stopped(self):
+        earlier = self.register.fiscal_drive_number
+        self._sell_receipt()
+        self._sell_receipt()
+        self.register.fiscal_drive_number = NEW_DRIVE
+        self._sell_receipt()
+        self.register.fiscal_drive_number = earlier
+        self.assertRecordValues(self._sell_receipt(), [{'fd_number': 3, 'queue_number': 4}])
+
+    def test_same_drive_again_changes_nothing(self):
+        self._sell_receipt()
+        self.register.write({'fiscal_drive_number': self.register.fiscal_drive_number, 'name': "Renamed"})
+        self.assertEqual(self._sell_receipt().fd_number, 2)
+
+    def test_documents_of_the_old_drive_are_sent_first(self):
+        old = [self._sell_receipt(), self._sell_receipt()]
+        self.register.fiscal_drive_number = NEW_DRIVE
+        new = self._sell_receipt()
+        waiting = self.env['kkt.receipt'].search([('register_id', '=', self.register.id)], order='queue_number')
+        self.assertEqual(waiting.ids, [*(receipt.id for receipt in old), new.id])
+
+    def test_drive_of_another_register_goes_on_there(self):
+        """A drive that moves to another register keeps counting: its numbers are its own."""
+        config, other = self._create_second_shop()
+        drive = self.register.fiscal_drive_number
+        self._sell_receipt()
+        self.register.fiscal_drive_number = NEW_DRIVE
+        other.fiscal_drive_number = drive
+        self._open_session(config)
+        receipt = self._sell([(self.frame, 1)], [(self.bank_pm1, 8900)]).kkt_receipt_ids
+        self.assertRecordValues(receipt, [{'fiscal_drive_number': drive, 'fd_number': 2, 'queue_number': 1}])

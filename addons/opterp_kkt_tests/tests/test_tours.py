@@ -1,0 +1,69 @@
+from odoo.addons.point_of_sale.tests.test_frontend import TestPointOfSaleHttpCommon
+from odoo.tests import HttpCase, tagged
+
+from .common import KktCommon
+
+
+def stamp(receipt):
+    return receipt.hlc_local_time, receipt.hlc_logical_counter
+
+
+def till_stamp(order):
+    return order.kkt_hlc['local_time'], order.kkt_hlc['logical_counter']
+
+
+@tagged('post_install', '-at_install')
+class TestKktTours(KktCommon, TestPointOfSaleHttpCommon):
+    """The cashier's side in a browser, up to `pending`."""
+
+    def _run_tour(self, name, register=True):
+        if register:
+            self.register = self._create_register(self.main_pos_config)
+        self.main_pos_config.with_user(self.pos_user).open_ui()
+        self.start_pos_tour(name)
+        return self.env['pos.order'].search([('session_id', '=', self.main_pos_config.current_session_id.id)], order='id')
+
+    def test_sale_and_refund(self):
+        sale, refund = self._run_tour('KktSaleAndRefundTour')
+        receipts = (sale + refund).kkt_receipt_ids.sorted('fd_number')
+        self.assertRecordValues(receipts, [
+            {'pos_order_id': sale.id, 'state': 'pending', 'operation_type': '1', 'fd_number': 1, 'hlc_drift': False,
+             'refunded_receipt_id': False},
+            {'pos_order_id': refund.id, 'state': 'pending', 'operation_type': '2', 'fd_number': 2, 'hlc_drift': False,
+             'refunded_receipt_id': sale.kkt_receipt_ids.id},
+        ])
+        # The tour put the till's clock ahead, so that only a merged stamp is later than the till's.
+        history = [till_stamp(sale), stamp(receipts[0]), till_stamp(refund), stamp(receipts[1])]
+        self.assertEqual(history, sorted(set(history)), "cause before effect: till, register, till, register")
+        self.assertEqual(sale.kkt_hlc['node'], refund.kkt_hlc['node'])
+
+    def test_offline_sale(self):
+        offline, online = self._run_tour('KktOfflineTour')
+        self.assertRecordValues((offline + online).kkt_receipt_ids.sorted('fd_number'), [
+            {'pos_order_id': offline.id, 'state': 'pending', 'operation_type': '1'},
+            {'pos_order_id': online.id, 'state': 'pending', 'operation_type': '1'},
+        ])
+        self.assertLess(till_stamp(offline), till_stamp(online))
+
+    def test_without_register(self):
+        order = self._run_tour('KktWithoutRegisterTour', register=False)
+        self.assertRecordValues(order, [{'state': 'paid', 'kkt_hlc': False, 'kkt_state': False}])
+        self.assertFalse(order.kkt_receipt_ids)
+
+
+@tagged('post_install', '-at_install')
+class TestKktUnitJs(HttpCase):
+    """Runs static/tests/unit, and nothing else, in Odoo's runner of JavaScript unit tests."""
+
+    def test_unit(self):
+        self.browser_js(
+            f'/web/tests?headless&loglevel=2&preset=desktop&timeout=15000&id={hoot_id("@opterp_kkt_tests")}',
+            "", "", login='admin', timeout=120, success_signal="[HOOT] Test suite succeeded")
+
+
+def hoot_id(name):
+    """What the runner calls a suite of tests."""
+    number = 0
+    for char in name:
+        number = (31 * number + ord(char)) & 0xFFFFFFFF
+    return f'{number:08x}'
