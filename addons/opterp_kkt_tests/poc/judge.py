@@ -1,10 +1,11 @@
 # Part of OPTERP KKT. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 """What must be true of the OFD's history and the shop's receipts, whatever happened in between.
 
-Pure functions: each takes plain data and returns its violations as readable lines, none when all is well. The history is the
-emulator's list of requests in order of arrival (`seq`, `arrived` and `answered` in ms, `key`, `register`, `fd_number`,
-`epoch`, `sha256`, `outcome` …); receipts are what the shop's database says.
+Pure functions: each takes plain data and returns its violations as readable lines, none when all is well. The
+history is the emulator's list of requests in order of arrival (`seq`, `arrived` and `answered` in ms, `key`,
+`register`, `fd_number`, `epoch`, `sha256`, `outcome` …); receipts are what the shop's database says.
 """
+
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -17,8 +18,8 @@ History = list[dict]
 class Receipt:
     """One fiscal document as the shop's database has it.
 
-    `register` is the fiscal drive number; `hlc` is (local time in ms, logical counter); `order` the pos.order's id (None for
-    shift documents); `refunds` the key of the sale that this document takes back.
+    `register` is the fiscal drive number; `hlc` is (local time in ms, logical counter); `order` the
+    pos.order's id (None for shift documents); `refunds` the key of the sale that this document takes back.
     """
 
     key: str
@@ -58,17 +59,25 @@ def paid_orders_have_receipts(order_ids: Iterable[int], receipts: Iterable[Recei
     orders = {order for order, _operation in found}
     return [f"order {order} is paid and has no receipt" for order in sorted(set(order_ids) - orders)] + [
         f"order {order} has {count} receipts of operation type {operation}"
-        for (order, operation), count in sorted(found.items()) if count > 1]
+        for (order, operation), count in sorted(found.items())
+        if count > 1
+    ]
 
 
 def accepted_exactly_once(history: History, receipts: Iterable[Receipt]) -> list[str]:
-    """I2: every receipt was accepted once, unless it was rejected; nothing else was accepted; the database agrees."""
+    """I2: every receipt was accepted once, unless rejected, and nothing else was; the database agrees."""
     receipts = {receipt.key: receipt for receipt in receipts}
     times = Counter(request["key"] for request in history if is_acceptance(request))
-    violations = [f"lost: {receipt} was never accepted" for key, receipt in receipts.items()
-                  if not times[key] and receipt.state != "rejected"]
-    violations += [f"not recorded: {receipt} was accepted" for key, receipt in receipts.items()
-                   if times[key] and receipt.state != "delivered"]
+    violations = [
+        f"lost: {receipt} was never accepted"
+        for key, receipt in receipts.items()
+        if not times[key] and receipt.state != "rejected"
+    ]
+    violations += [
+        f"not recorded: {receipt} was accepted"
+        for key, receipt in receipts.items()
+        if times[key] and receipt.state != "delivered"
+    ]
     violations += [f"accepted {count} times: key {key}" for key, count in times.items() if count > 1]
     violations += [f"accepted, but the shop knows nothing of it: key {key}" for key in times if key not in receipts]
     return violations
@@ -80,50 +89,57 @@ def bytes_never_change(history: History) -> list[str]:
     for request in history:
         if request["method"] == "POST" and request.get("sha256"):
             sent[request["key"]].add(request["sha256"])
-    return [f"key {key} was sent with {len(contents)} different contents"
-            for key, contents in sent.items() if len(contents) > 1] + [
-        f"conflict: key {request['key']} at request {request['seq']}"
-        for request in history if request["outcome"] == "conflict"]
+    return [
+        f"key {key} was sent with {len(contents)} different contents" for key, contents in sent.items() if len(contents) > 1
+    ] + [f"conflict: key {request['key']} at request {request['seq']}" for request in history if request["outcome"] == "conflict"]
 
 
 def in_order(history: History, rejected: Iterable[str] = ()) -> list[str]:
     """I3: a register's documents are first accepted in FD order, each number once, without a gap.
 
-    Documents that the OFD refused, or that the shop says are `rejected` (keys), leave this order: they may be missing or
-    come later. A key accepted twice is the matter of `accepted_exactly_once`.
+    Documents that the OFD refused, or that the shop says are `rejected` (keys), leave this order: they may be
+    missing or come later. A key accepted twice is the matter of `accepted_exactly_once`.
     """
     aside = refused_keys(history) | set(rejected)
     skipped = {(request["register"], request["fd_number"]) for request in history if request["key"] in aside}
     violations = []
     for register, accepted in first_acceptances(history).items():
         for before, after in pairwise(request for request in accepted if request["key"] not in aside):
-            missing = [number for number in range(before["fd_number"] + 1, after["fd_number"])
-                       if (register, number) not in skipped]
+            missing = [
+                number for number in range(before["fd_number"] + 1, after["fd_number"]) if (register, number) not in skipped
+            ]
             if missing or after["fd_number"] <= before["fd_number"] and after["key"] != before["key"]:
-                violations.append(f"register {register}: {_words(after)} was accepted after {_words(before)}"
-                                  + (f", without {missing}" if missing else ""))
+                violations.append(
+                    f"register {register}: {_words(after)} was accepted after {_words(before)}"
+                    + (f", without {missing}" if missing else "")
+                )
     return violations
 
 
 def one_in_flight(history: History) -> list[str]:
     """I3, I4: a register never has two documents under way at once.
 
-    A request lasts from its arrival to its answer or the end of its connection. One that was never answered ends where its
-    key is next asked about: its sender had given up.
+    A request lasts from its arrival to its answer or the end of its connection. One that was never answered
+    ends where its key is next asked about: its sender had given up.
     """
     violations = []
     for register, requests in _by_register(history).items():
         under_way: list[tuple[float, dict]] = []
         for position, request in enumerate(requests):
             under_way = [(end, other) for end, other in under_way if end > request["arrived"]]
-            violations += [f"register {register}: {_words(request)} arrived while {_words(other)} was under way"
-                           for _end, other in under_way if other["key"] != request["key"]]
-            under_way.append((_end(request, requests[position + 1:]), request))
+            violations += [
+                f"register {register}: {_words(request)} arrived while {_words(other)} was under way"
+                for _end, other in under_way
+                if other["key"] != request["key"]
+            ]
+            under_way.append((_end(request, requests[position + 1 :]), request))
     return violations
 
 
 def _by_register(history: History) -> dict[str, History]:
-    """Group requests about documents by register, in order of arrival; a lookup belongs to the register that sent its key."""
+    """Group requests about documents by register, in order of arrival; a lookup belongs to the register that
+    sent its key.
+    """
     owner = {request["key"]: request["register"] for request in history if request.get("key") and request.get("register")}
     groups = defaultdict(list)
     for request in sorted(history, key=lambda request: (request["arrived"], request["seq"])):
@@ -144,9 +160,22 @@ def _words(request: dict) -> str:
 
 def epochs_never_fall(history: History) -> list[str]:
     """I4: over a register's first acceptances the epoch of the holder only grows."""
-    return [f"register {register}: FD {after['fd_number']} accepted from epoch {after['epoch']} after epoch {before['epoch']}"
-            for register, accepted in first_acceptances(history).items()
-            for before, after in pairwise(accepted) if after["epoch"] < before["epoch"]]
+    return [
+        f"register {register}: FD {after['fd_number']} accepted from epoch {after['epoch']} after epoch {before['epoch']}"
+        for register, accepted in first_acceptances(history).items()
+        for before, after in pairwise(accepted)
+        if after["epoch"] < before["epoch"]
+    ]
+
+
+def rejected_only_when_refused(history: History, receipts: Iterable[Receipt]) -> list[str]:
+    """I9: a rejected document is one that the OFD refused; a sale that could not be made a document is a fault."""
+    refused = refused_keys(history)
+    return [
+        f"rejected, but the OFD never refused it: {receipt} of order {receipt.order}"
+        for receipt in receipts
+        if receipt.state == "rejected" and receipt.key not in refused
+    ]
 
 
 def clocks_grow(receipts: Iterable[Receipt]) -> list[str]:
@@ -155,23 +184,36 @@ def clocks_grow(receipts: Iterable[Receipt]) -> list[str]:
     for receipt in receipts:
         if receipt.fd_number is not None:
             registers[receipt.register].append(receipt)
-    return [f"register {register}: FD {after.fd_number} has HLC {after.hlc}, not later than {before.hlc} of FD {before.fd_number}"
-            for register, found in registers.items()
-            for before, after in pairwise(sorted(found, key=lambda receipt: receipt.fd_number)) if after.hlc <= before.hlc]
+    return [
+        f"register {register}: FD {after.fd_number} has HLC {after.hlc}, not later than {before.hlc} of FD {before.fd_number}"
+        for register, found in registers.items()
+        for before, after in pairwise(sorted(found, key=lambda receipt: receipt.fd_number))
+        if after.hlc <= before.hlc
+    ]
 
 
 def refunds_follow_sales(receipts: Iterable[Receipt]) -> list[str]:
     """I8: a refund's clock is later than that of the sale it takes back, on whichever register that was."""
-    receipts = list(receipts)
-    sales = {receipt.key: receipt for receipt in receipts}
-    return [f"{refund} has HLC {refund.hlc}, not later than {sales[refund.refunds].hlc} of its sale {sales[refund.refunds]}"
-            for refund in receipts if refund.refunds in sales and refund.hlc <= sales[refund.refunds].hlc]
+    numbered = {receipt.key: receipt for receipt in receipts if receipt.fd_number is not None}
+    return [
+        f"{refund} has HLC {refund.hlc}, not later than {numbered[refund.refunds].hlc} of its sale {numbered[refund.refunds]}"
+        for refund in numbered.values()
+        if refund.refunds in numbered and refund.hlc <= numbered[refund.refunds].hlc
+    ]
 
 
 def violations(history: History, receipts: Iterable[Receipt], order_ids: Iterable[int] = ()) -> list[str]:
-    """Return everything that is wrong with a shop that has come to rest (nothing left to deliver)."""
+    """Return everything that is wrong with a shop that has come to rest: nothing left to deliver, good documents only."""
     receipts = list(receipts)
     rejected = [receipt.key for receipt in receipts if receipt.state == "rejected"]
-    return [*paid_orders_have_receipts(order_ids, receipts), *accepted_exactly_once(history, receipts),
-            *bytes_never_change(history), *in_order(history, rejected), *one_in_flight(history),
-            *epochs_never_fall(history), *clocks_grow(receipts), *refunds_follow_sales(receipts)]
+    return [
+        *paid_orders_have_receipts(order_ids, receipts),
+        *accepted_exactly_once(history, receipts),
+        *rejected_only_when_refused(history, receipts),
+        *bytes_never_change(history),
+        *in_order(history, rejected),
+        *one_in_flight(history),
+        *epochs_never_fall(history),
+        *clocks_grow(receipts),
+        *refunds_follow_sales(receipts),
+    ]

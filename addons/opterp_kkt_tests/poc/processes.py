@@ -1,6 +1,10 @@
 # Part of OPTERP KKT. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
-"""Operating-system processes of a proof: started on 127.0.0.1, watched, faulted, and gone when the proof ends."""
+"""Operating-system processes of a proof: started on 127.0.0.1, watched, faulted, and gone when the proof
+ends.
+"""
+
 import atexit
+import itertools
 import os
 import random
 import signal
@@ -17,12 +21,20 @@ RUN = ROOT / ".run"
 LOGS = RUN / "log" / "poc"
 
 _given_ports: set[int] = set()
+_numbers = itertools.count(1)
+
+
+def new_file(name: str, suffix: str = "") -> Path:
+    """Return a path among the logs that no other run uses; what is written there stays for the reader of a failure."""
+    LOGS.mkdir(parents=True, exist_ok=True)
+    return LOGS / f"{name}-{os.getpid()}-{next(_numbers)}{suffix}"
 
 
 def free_port() -> int:
     """Return a free TCP port of 127.0.0.1 that a server may be restarted on.
 
-    It lies below the kernel's ephemeral range (32768 and up), so that no outgoing connection takes it in between.
+    It lies below the kernel's ephemeral range (32768 and up), so that no outgoing connection takes it in
+    between.
     """
     while True:
         port = random.randint(20000, 32000)
@@ -33,7 +45,9 @@ def free_port() -> int:
 
 
 def wait_until(condition, seconds: float, what: str, pause: float = 0.05):
-    """Call `condition` until it returns something true and return that; TimeoutError naming `what` after `seconds`."""
+    """Call `condition` until it returns something true and return that; TimeoutError naming `what` after
+    `seconds`.
+    """
     deadline = time.monotonic() + seconds
     while not (result := condition()):
         if time.monotonic() > deadline:
@@ -49,10 +63,10 @@ class ProcessDied(RuntimeError):
 class Server:
     """One server process and its children, in a process group of their own.
 
-    `start` launches `command()` and returns when `ready()` says so. The faults are those of real life: `kill` is a power
-    cut (SIGKILL of the whole group), `pause` a hung host (SIGSTOP; connections stay open), `resume` its return, `stop` an
-    orderly end. A subclass says what to run and when it is ready. As a context manager it starts and stops; whatever is
-    still alive when Python ends is killed.
+    `start` launches `command()` and returns when `ready()` says so. The faults are those of real life: `kill`
+    is a power cut (SIGKILL of the whole group), `pause` a hung host (SIGSTOP; connections stay open),
+    `resume` its return, `stop` an orderly end. A subclass says what to run and when it is ready. As a context
+    manager it starts and stops; whatever is still alive when Python ends is killed.
     """
 
     start_timeout = 60.0
@@ -63,7 +77,7 @@ class Server:
         self.name = name
         self.user = user
         self.port = free_port()
-        self.log = LOGS / f"{name}-{os.getpid()}-{self.port}.log"
+        self.log = new_file(name, ".log")
         self.process: subprocess.Popen | None = None
         self.start_seconds = 0.0
 
@@ -79,11 +93,18 @@ class Server:
 
     def start(self):
         began = time.monotonic()
-        self.log.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                self.command(), env=self.environment(), cwd=self.working_directory(), user=self.user, group=self.user,
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+                self.command(),
+                env=self.environment(),
+                cwd=self.working_directory(),
+                user=self.user,
+                group=self.user,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
         self._alive.add(self)
         try:
             wait_until(self._ready_or_dead, self.start_timeout, f"start of {self.name} (log: {self.log})")

@@ -1,5 +1,8 @@
 # Part of OPTERP KKT. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
-"""The parts a proof is built of: PostgreSQL, Redis, databases, Odoo servers, the OFD emulator, clocks that jump."""
+"""The parts a proof is built of: PostgreSQL, Redis, databases, Odoo servers, the OFD emulator, clocks that
+jump.
+"""
+
 import os
 import pwd
 import shutil
@@ -16,9 +19,14 @@ import psycopg2.extras
 import redis
 import requests
 from poc.judge import is_acceptance
-from poc.processes import ROOT, RUN, Server, children, free_port, wait_until
+from poc.processes import ROOT, RUN, Server, children, free_port, new_file, wait_until
 
 TEMPLATE = "opterp_kkt_demo"
+INITDB_OPTIONS = "-U odoo -A trust -E UTF8 --locale=C.UTF-8 --no-sync".split()
+# Without fsync a commit still reaches the kernel before it is confirmed, so it survives the end of the process.
+POSTGRES_OPTIONS = (
+    "-c listen_addresses=127.0.0.1 -c unix_socket_directories= -c max_connections=300 -c fsync=off -c full_page_writes=off"
+).split()
 
 
 def environment_dsn() -> dict:
@@ -39,8 +47,19 @@ class Redis(Server):
         self.client = redis.Redis.from_url(self.url, decode_responses=True)
 
     def command(self):
-        return ["redis-server", "--bind", "127.0.0.1", "--port", str(self.port), "--save", "", "--appendonly", "no",
-                "--dir", tempfile.gettempdir()]
+        return [
+            "redis-server",
+            "--bind",
+            "127.0.0.1",
+            "--port",
+            str(self.port),
+            "--save",
+            "",
+            "--appendonly",
+            "no",
+            "--dir",
+            tempfile.gettempdir(),
+        ]
 
     def flush(self):
         self.client.flushall()
@@ -55,10 +74,10 @@ def _postgres_bin(name: str) -> str:
 
 
 class Postgres(Server):
-    """An own PostgreSQL cluster, to be broken: `crash` is an immediate shutdown, `restart` crashes and recovers.
+    """An own PostgreSQL cluster, to be broken: `kill` is an immediate shutdown, `restart` that and the recovery.
 
-    `initdb` refuses root, so under root the cluster belongs to the user postgres. fsync is off: these crashes end
-    processes, not the machine. `adopt` copies a database from another cluster.
+    `initdb` refuses root, so under root the cluster belongs to the user postgres. fsync is off: these crashes
+    end processes, not the machine. `adopt` brings the demo shop in from the set-up's cluster.
     """
 
     stop_signal = signal.SIGINT  # fast shutdown
@@ -69,9 +88,7 @@ class Postgres(Server):
         self.dsn = {"host": "127.0.0.1", "port": self.port, "user": "odoo"}
 
     def command(self):
-        return [_postgres_bin("postgres"), "-D", str(self.home / "data"), "-p", str(self.port),
-                "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=", "-c", "fsync=off",
-                "-c", "synchronous_commit=off", "-c", "full_page_writes=off", "-c", "max_connections=300"]
+        return [_postgres_bin("postgres"), "-D", str(self.home / "data"), "-p", str(self.port), *POSTGRES_OPTIONS]
 
     def working_directory(self):
         return self.home
@@ -84,9 +101,8 @@ class Postgres(Server):
     def _initialise(self):
         if self.user:
             shutil.chown(self.home, self.user, pwd.getpwnam(self.user).pw_gid)
-        subprocess.run([_postgres_bin("initdb"), "-D", str(self.home / "data"), "-U", "odoo", "-A", "trust", "-E", "UTF8",
-                        "--locale=C.UTF-8", "--no-sync"],
-                       check=True, user=self.user, group=self.user, cwd=self.home, stdout=subprocess.DEVNULL)
+        command = [_postgres_bin("initdb"), "-D", str(self.home / "data"), *INITDB_OPTIONS]
+        subprocess.run(command, check=True, user=self.user, group=self.user, cwd=self.home, stdout=subprocess.DEVNULL)
 
     def ready(self):
         with suppress(psycopg2.OperationalError):
@@ -95,7 +111,7 @@ class Postgres(Server):
         return False
 
     def _signal(self, number):
-        """Backends lead sessions of their own: stopping and waking must reach each of them; an end reaches them by itself."""
+        """Backends are in groups of their own: they are paused and woken one by one, and end by themselves."""
         backends = children(self.pid) if number in (signal.SIGSTOP, signal.SIGCONT) else []
         super()._signal(number)
         for pid in backends:
@@ -103,18 +119,19 @@ class Postgres(Server):
                 os.kill(pid, number)
 
     def kill(self):
-        """Crash: immediate shutdown. SIGKILL of the postmaster alone would leave backends that block the restart."""
+        """Crash by immediate shutdown: backends that outlive a SIGKILL of their parent would block the restart."""
         self.resume_if_started()
         self._end(signal.SIGQUIT)
 
     def adopt(self, database: str, source: dict):
         """Copy `database` of the cluster `source` (connection parameters) under the same name."""
-        subprocess.run([_postgres_bin("createdb"), database], check=True, env=os.environ | as_environment(self.dsn))
-        dump = subprocess.Popen([_postgres_bin("pg_dump"), "-Fc", "-Z0", database], stdout=subprocess.PIPE,
-                                env=os.environ | as_environment(source))
-        subprocess.run([_postgres_bin("pg_restore"), "-d", database, "--no-owner"], stdin=dump.stdout, check=True,
-                       env=os.environ | as_environment(self.dsn))
-        dump.wait()
+        ours, theirs = (os.environ | as_environment(dsn) for dsn in (self.dsn, source))
+        subprocess.run([_postgres_bin("createdb"), database], check=True, env=ours)
+        dump = subprocess.Popen([_postgres_bin("pg_dump"), "-Fc", "-Z0", database], stdout=subprocess.PIPE, env=theirs)
+        restore = [_postgres_bin("pg_restore"), "-d", database, "--no-owner"]
+        subprocess.run(restore, stdin=dump.stdout, check=True, env=ours)
+        if dump.wait():
+            raise RuntimeError(f"pg_dump of {database} failed")
 
     def __exit__(self, *exc):
         super().__exit__(*exc)
@@ -124,8 +141,9 @@ class Postgres(Server):
 class Database:
     """A private copy of the demo shop and the files that belong to it; dropped at the end.
 
-    The copy has its own database uuid (idempotency keys and Redis keys derive from it) and its own data directory, shared
-    by all Odoo servers that are not given another. `query` and `execute` judge from outside Odoo: own connection, autocommit.
+    The copy has its own database uuid (idempotency keys and Redis keys derive from it) and its own data
+    directory, shared by all Odoo servers that are not given another. `query` and `execute` judge from outside
+    Odoo: own connection, autocommit.
     """
 
     def __init__(self, template: str = TEMPLATE, dsn: dict | None = None):
@@ -202,15 +220,14 @@ def _link_or_copy(source, target):
 
 
 class Clock:
-    """A wall clock that can be wrong and can jump while servers run (libfaketime); the monotonic clock stays true.
+    """A wall clock that can be wrong and can jump while servers run (libfaketime); the monotonic clock stays
+    true.
 
     The offset in seconds is a file that every process reads again at each look at its clock.
     """
 
     def __init__(self, offset: float = 0.0):
-        descriptor, path = tempfile.mkstemp(prefix="kkt_poc_clock_")
-        os.close(descriptor)
-        self.path = Path(path)
+        self.path = new_file("clock")
         self.library = next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"), None)
         if not self.library:
             raise FileNotFoundError("libfaketime is missing: install the package faketime")
@@ -224,22 +241,38 @@ class Clock:
 
     @property
     def environment(self) -> dict[str, str]:
-        return {"LD_PRELOAD": str(self.library), "FAKETIME_TIMESTAMP_FILE": str(self.path),
-                "FAKETIME_DONT_FAKE_MONOTONIC": "1", "FAKETIME_NO_CACHE": "1"}
+        python_path = [str(Path(__file__).parent / "faketime"), *filter(None, [os.environ.get("PYTHONPATH")])]
+        return {
+            "LD_PRELOAD": str(self.library),
+            "FAKETIME_TIMESTAMP_FILE": str(self.path),
+            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+            "FAKETIME_NO_CACHE": "1",
+            "PYTHONPATH": os.pathsep.join(python_path),
+        }
 
 
 class Odoo(Server):
-    """One Odoo host: threaded (workers=0) or prefork, with its own ports, clock and, if wanted, data directory.
+    """One Odoo host: threaded (workers=0) or prefork, with its own ports, clock and, if wanted, data
+    directory.
 
-    Ready means that /web/health passes; as the server has one database only, that request waits for its registry. What
-    the server says is in `log`; `errors()` lists the lines that a proof should not see.
+    Ready means that /web/health passes; as the server has one database only, that request waits for its
+    registry. What the server says is in `log`; `errors()` lists the lines that a proof should not see.
     """
 
     start_timeout = 120.0
 
-    def __init__(self, database: Database, *, workers: int = 0, crons: int = 2, redis_url: str | None = None,
-                 clock: Clock | None = None, data_dir: Path | None = None, options: tuple[str, ...] = (),
-                 environment: dict[str, str] | None = None):
+    def __init__(
+        self,
+        database: Database,
+        *,
+        workers: int = 0,
+        crons: int = 2,
+        redis_url: str | None = None,
+        clock: Clock | None = None,
+        data_dir: Path | None = None,
+        options: tuple[str, ...] = (),
+        environment: dict[str, str] | None = None,
+    ):
         super().__init__("odoo")
         self.database = database
         self.workers = workers
@@ -254,10 +287,30 @@ class Odoo(Server):
 
     def command(self):
         name = self.database.name
-        return ["odoo", "-c", os.environ["ODOO_RC"], "-d", name, "--db-filter", f"^{name}$",
-                "--http-interface", "127.0.0.1", "--http-port", str(self.port), "--gevent-port", str(self.gevent_port),
-                "--workers", str(self.workers), "--max-cron-threads", str(self.crons), "--data-dir", str(self.data_dir),
-                "--logfile", "", *self.options]
+        return [
+            "odoo",
+            "-c",
+            os.environ["ODOO_RC"],
+            "-d",
+            name,
+            "--db-filter",
+            f"^{name}$",
+            "--http-interface",
+            "127.0.0.1",
+            "--http-port",
+            str(self.port),
+            "--gevent-port",
+            str(self.gevent_port),
+            "--workers",
+            str(self.workers),
+            "--max-cron-threads",
+            str(self.crons),
+            "--data-dir",
+            str(self.data_dir),
+            "--logfile",
+            "",
+            *self.options,
+        ]
 
     def environment(self):
         return super().environment() | self.extra
@@ -274,18 +327,27 @@ class Odoo(Server):
 
 
 class Emulator(Server):
-    """The stand-alone OFD with faults on demand; its history survives its restart, as that of a real OFD does."""
+    """The stand-alone OFD with faults on demand; its history survives its restart, as that of a real OFD
+    does.
+    """
 
     def __init__(self):
         super().__init__("ofd")
         self.url = f"http://127.0.0.1:{self.port}"
-        descriptor, path = tempfile.mkstemp(prefix="kkt_poc_ofd_", suffix=".jsonl")
-        os.close(descriptor)
-        self.history_file = Path(path)
+        self.history_file = new_file("ofd", ".jsonl")
 
     def command(self):
-        return ["python3", "-m", "ofd_emulator", "--host", "127.0.0.1", "--port", str(self.port),
-                "--history", str(self.history_file)]
+        return [
+            "python3",
+            "-m",
+            "ofd_emulator",
+            "--host",
+            "127.0.0.1",
+            "--port",
+            str(self.port),
+            "--history",
+            str(self.history_file),
+        ]
 
     def environment(self):
         return super().environment() | {"PYTHONPATH": str(ROOT / "addons" / "opterp_kkt_tests")}
@@ -295,7 +357,9 @@ class Emulator(Server):
         answer.raise_for_status()
 
     def mode(self, mode: str = "ok", **options):
-        """Behave from now on: mode("fail", status=500, count=5), mode("slow", seconds=0.5), mode("drop", count=1), mode("ok") …"""
+        """Behave from now on: mode("fail", status=500, count=5), mode("slow", seconds=0.5), mode("drop",
+        count=1), mode("ok") …
+        """
         self._control("mode", mode=mode, **options)
 
     def refuse(self, match: str, code: str = "refused", message: str = "refused"):
@@ -322,7 +386,3 @@ class Emulator(Server):
 
     def wait_accepted(self, count: int, seconds: float = 60.0):
         return wait_until(lambda: len(self.accepted()) >= count, seconds, f"{count} accepted documents", 0.2)
-
-    def __exit__(self, *exc):
-        super().__exit__(*exc)
-        self.history_file.unlink(missing_ok=True)

@@ -1,5 +1,9 @@
 # Part of OPTERP KKT. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
-"""What the POS browser does, without the browser: it opens a till, builds orders as Odoo 19 serialises them, syncs them."""
+"""What the POS browser does, without the browser: it opens a till, builds orders as Odoo 19 serialises them,
+syncs them.
+"""
+
+import json
 import time
 import uuid
 from collections import defaultdict
@@ -11,6 +15,7 @@ import requests
 from poc.stack import Odoo
 
 KOPECK = Decimal("0.01")
+NOTHING_PREPARED = {"lines": {}, "metadata": {}, "general_customer_note": "", "internal_note": "", "sittingMode": 0}
 
 
 class RpcError(RuntimeError):
@@ -26,7 +31,8 @@ class RpcError(RuntimeError):
 class Client:
     """A logged-in user of one Odoo host, over JSON-RPC as a browser speaks it.
 
-    A host that is down raises requests.ConnectionError, one that hangs requests.Timeout, an answer that is an error RpcError.
+    A host that is down raises requests.ConnectionError, one that hangs requests.Timeout, an answer that is an
+    error RpcError.
     """
 
     def __init__(self, odoo: Odoo, login: str = "admin", password: str = "admin", timeout: float = 60.0):
@@ -41,7 +47,7 @@ class Client:
     def authenticate(self):
         info = self._rpc("/web/session/authenticate", db=self.odoo.database.name, login=self.login, password=self.password)
         self.uid = info["uid"]
-        self.context = dict(info["user_context"])
+        self.context |= info["user_context"]
 
     def _rpc(self, path: str, **params):
         body = {"jsonrpc": "2.0", "method": "call", "id": 1, "params": params}
@@ -55,8 +61,8 @@ class Client:
         kwargs["context"] = self.context | (context or {})
         return self._rpc(f"/web/dataset/call_kw/{model}/{method}", model=model, method=method, args=list(args), kwargs=kwargs)
 
-    def first(self, model: str, domain: list, fields: list[str]) -> dict:
-        rows = self.call(model, "search_read", domain, fields, limit=1, order="id")
+    def first(self, model: str, domain: list, fields: list[str], order: str = "id") -> dict:
+        rows = self.call(model, "search_read", domain, fields, limit=1, order=order)
         if not rows:
             raise LookupError(f"no {model} with {domain}")
         return rows[0]
@@ -88,7 +94,9 @@ class Tax:
 
 @dataclass
 class Line:
-    """One order line. Quantity and price are as typed; a refund has a negative quantity and its origin's line id."""
+    """One order line. Quantity and price are as typed; a refund has a negative quantity and its origin's line
+    id.
+    """
 
     product: dict
     quantity: Decimal
@@ -119,9 +127,9 @@ def totals(lines: list[Line]) -> tuple[Decimal, Decimal]:
 class Till(Client):
     """One POS browser: it opens its till, then sells, parks, pays and refunds, one sync_from_ui per order.
 
-    An order is a dict as the browser keeps it: what nobody sets is sent as the browser sends it (False or []), so fields
-    of addons travel too. `sell`, `pay`, `draft` and `refund` return the order's row of the server's answer; `seconds` has
-    the time of every sync.
+    An order is a dict as the browser keeps it: what nobody sets is sent as the browser sends it (False or
+    []), so fields of addons travel too. `sell`, `pay`, `draft` and `refund` return the order's row of the
+    server's answer; `seconds` has the time of every sync.
     """
 
     loaded = ("pos.config", "pos.payment.method", "account.tax", "product.template", "product.product")
@@ -135,6 +143,8 @@ class Till(Client):
 
     def _open(self):
         """Open the session as the kanban button and the opening popup do; join it when it is open."""
+        config = self.call("pos.config", "read", [self.config_id], ["company_id"])[0]
+        self.context["allowed_company_ids"] = [config["company_id"][0]]
         self.call("pos.config", "open_ui", [self.config_id])
         domain = [("config_id", "=", self.config_id), ("state", "!=", "closed"), ("rescue", "=", False)]
         session = self.first("pos.session", domain, ["state"])
@@ -149,11 +159,17 @@ class Till(Client):
         data = self.call("pos.session", "load_data", self.session_id, list(self.loaded))
         self.schema = self.call("pos.session", "load_data_params", self.session_id)
         self.config = data["pos.config"][0]
-        self.taxes = {tax["id"]: Tax(tax["id"], Decimal(str(tax["amount"])), tax["price_include"])
-                      for tax in data["account.tax"] if tax["amount_type"] == "percent"}
+        self.taxes = {
+            tax["id"]: Tax(tax["id"], Decimal(str(tax["amount"])), tax["price_include"])
+            for tax in data["account.tax"]
+            if tax["amount_type"] == "percent"
+        }
         templates = {template["id"]: template for template in data["product.template"]}
-        self.products = [product | {"taxes": self._product_taxes(templates[product["product_tmpl_id"]])}
-                         for product in data["product.product"] if self._sellable(templates[product["product_tmpl_id"]])]
+        self.products = [
+            product | {"taxes": self._product_taxes(templates[product["product_tmpl_id"]])}
+            for product in data["product.product"]
+            if self._sellable(templates[product["product_tmpl_id"]])
+        ]
         methods = [row for row in data["pos.payment.method"] if row["id"] in self.config["payment_method_ids"]]
         self.cash = next((row["id"] for row in methods if row["is_cash_count"]), None)
         self.card = next((row["id"] for row in methods if row["type"] == "bank"), self.cash)
@@ -174,15 +190,19 @@ class Till(Client):
         raise LookupError(f"no product {code}")
 
     def line(self, product: dict | str | None = None, quantity=1, price=None, discount=0) -> Line:
-        """One line as typed; without a product the first one, without a price the list price."""
-        product = self.product(product) if isinstance(product, str) else product or self.products[0]
+        """One line as typed; without a product the first one that is taxed, without a price the list price."""
+        product = self.product(product) if isinstance(product, str) else product or self._any_product()
         price = product["lst_price"] if price is None else price
         tax = product["taxes"][0] if product["taxes"] else None
         return Line(product, Decimal(str(quantity)), Decimal(str(price)), tax, Decimal(str(discount)))
 
+    def _any_product(self) -> dict:
+        return next((product for product in self.products if product["taxes"]), self.products[0])
+
     def sell(self, lines: list[Line] | None = None, payments: dict[int, Decimal] | None = None, **values) -> dict:
-        """Sell and sync. `payments` is {payment method id: amount handed over}, by default the total in cash; what exceeds
-        the total is given back. `values` are further fields of the order, such as kkt_hlc."""
+        """Sell and sync. `payments` is {payment method id: amount handed over}, by default the total in cash;
+        what exceeds the total is given back. `values` are further fields of the order, such as kkt_hlc.
+        """
         return self.sync(self.order(lines, payments=payments or "exact", **values))
 
     def draft(self, lines: list[Line] | None = None, **values) -> dict:
@@ -197,17 +217,16 @@ class Till(Client):
 
     def refund(self, row: dict, lines: dict[int, Decimal] | None = None, **values) -> dict:
         """Take back a paid order, or of it `lines`: {line id: quantity}. The money goes back in cash."""
-        sold = self.call("pos.order.line", "read", row["lines"],
-                         ["product_id", "qty", "price_unit", "discount", "tax_ids"])
-        back = [self._refunded(line, (lines or {}).get(line["id"], line["qty"]))
-                for line in sold if not lines or line["id"] in lines]
+        sold = self.call("pos.order.line", "read", row["lines"], ["product_id", "qty", "price_unit", "discount", "tax_ids"])
+        back = [
+            self._refunded(line, (lines or {}).get(line["id"], line["qty"])) for line in sold if not lines or line["id"] in lines
+        ]
         return self.sync(self.order(back, payments="exact", is_refund=True, **values))
 
     def _refunded(self, line: dict, quantity) -> Line:
         tax = self.taxes.get(next(iter(line["tax_ids"]), None))
         product = {"id": line["product_id"][0], "display_name": line["product_id"][1]}
-        numbers = (Decimal(str(line[name])) for name in ("price_unit", "discount"))
-        price, discount = numbers
+        price, discount = (Decimal(str(line[name])) for name in ("price_unit", "discount"))
         return Line(product, -Decimal(str(quantity)), price, tax, discount, line["id"])
 
     def sync(self, order: dict) -> dict:
@@ -219,14 +238,24 @@ class Till(Client):
         return next(row for row in answer["pos.order"] if row["uuid"] == order["uuid"])
 
     def order(self, lines: list[Line] | None = None, payments: dict[int, Decimal] | str | None = None, **values) -> dict:
-        """Build an order as the browser serialises it: a draft, or paid when `payments` are given ("exact": cash)."""
+        """Build an order as the browser serialises it: a draft, or paid when `payments` are given ("exact":
+        cash).
+        """
         lines = lines or [self.line()]
         total, tax = totals(lines)
         sign = -1 if values.get("is_refund") else 1
-        order = self._blank("pos.order") | self._references() | {
-            "lines": [[0, 0, self._line(line, sign)] for line in lines],
-            "amount_total": float(total), "amount_tax": float(tax), "amount_paid": 0, "amount_return": 0,
-        } | values
+        order = (
+            self._blank("pos.order")
+            | self._references()
+            | {
+                "lines": [[0, 0, self._line(line, sign)] for line in lines],
+                "amount_total": float(total),
+                "amount_tax": float(tax),
+                "amount_paid": 0,
+                "amount_return": 0,
+            }
+            | values
+        )
         if not payments:
             return order
         return order | self._paid(total, self._exact(total) if payments == "exact" else payments)
@@ -238,34 +267,62 @@ class Till(Client):
         self.orders += 1
         year = datetime.now(UTC).strftime("%y")
         return {
-            "name": "/", "state": "draft", "uuid": str(uuid.uuid4()), "access_token": str(uuid.uuid4()),
+            "name": "/",
+            "state": "draft",
+            "uuid": str(uuid.uuid4()),
+            "access_token": str(uuid.uuid4()),
             "pos_reference": f"{year}{self.device}-{self.config_id}-{self.orders:06}",
-            "tracking_number": f"{self.device}{self.orders % 1000:03}", "sequence_number": 0,
-            "session_id": self.session_id, "user_id": self.uid, "company_id": self.config["company_id"],
-            "pricelist_id": self.config["pricelist_id"], "fiscal_position_id": self.config["default_fiscal_position_id"],
+            "tracking_number": f"{self.device}{self.orders % 1000:03}",
+            "sequence_number": 0,
+            "session_id": self.session_id,
+            "user_id": self.uid,
+            "company_id": self.config["company_id"],
+            "pricelist_id": self.config["pricelist_id"],
+            "fiscal_position_id": self.config["default_fiscal_position_id"],
             "date_order": _now(),
+            "ticket_code": uuid.uuid4().hex[:5],
+            "general_customer_note": "",
+            "internal_note": "",
+            "nb_print": 0,
+            "last_order_preparation_change": json.dumps(NOTHING_PREPARED),
         }
 
     def _line(self, line: Line, sign: int) -> dict:
+        # The browser rounds base and tax apart, so 100.05 with 20 % inside is sent as 83.38 and 100.06.
         base, tax = (money(amount) * sign for amount in line.split())
         return self._blank("pos.order.line") | {
-            "uuid": line.uuid, "product_id": line.product["id"], "full_product_name": line.product["display_name"],
-            "qty": float(line.quantity), "price_unit": float(line.price), "discount": float(line.discount),
-            "price_type": "original", "tax_ids": [line.tax.id] if line.tax else [],
-            "price_subtotal": float(base), "price_subtotal_incl": float(base + tax),
+            "uuid": line.uuid,
+            "product_id": line.product["id"],
+            "full_product_name": line.product["display_name"],
+            "qty": float(line.quantity),
+            "price_unit": float(line.price),
+            "discount": float(line.discount),
+            "price_type": "automatic" if line.refunded_line_id else "original",
+            "price_extra": 0,
+            "tax_ids": [line.tax.id] if line.tax else [],
+            "price_subtotal": float(base),
+            "price_subtotal_incl": float(base + tax),
             "refunded_orderline_id": line.refunded_line_id,
         }
 
     def _paid(self, total: Decimal, payments: dict[int, Decimal]) -> dict:
         paid = sum(payments.values(), Decimal(0))
         return {
-            "state": "paid", "date_order": _now(), "amount_paid": float(paid), "amount_return": float(total - paid),
+            "state": "paid",
+            "date_order": _now(),
+            "amount_paid": float(paid),
+            "amount_return": float(total - paid),
             "payment_ids": [[0, 0, self._payment(method, amount)] for method, amount in payments.items()],
         }
 
     def _payment(self, method: int, amount: Decimal) -> dict:
-        return self._blank("pos.payment") | {"uuid": str(uuid.uuid4()), "payment_method_id": method,
-                                             "amount": float(amount), "payment_date": _now()}
+        return self._blank("pos.payment") | {
+            "uuid": str(uuid.uuid4()),
+            "payment_method_id": method,
+            "ticket": "",
+            "amount": float(amount),
+            "payment_date": _now(),
+        }
 
     def _known(self, row: dict) -> dict:
         """What the browser sends back of an order that it got from the server."""
@@ -273,14 +330,22 @@ class Till(Client):
         return {name: row[name] for name in names if name in row} | {"id": row["id"], "lines": [], "payment_ids": []}
 
     def _blank(self, model: str) -> dict:
-        """Every field that the browser serialises (serialization.js): stored, of the server's making, set by nobody yet."""
+        """Every field that the browser serialises (serialization.js): stored, of the server's making, set by
+        nobody yet.
+        """
         relations = self.schema[model]["relations"]
-        return {name: [] if kind["type"] in ("one2many", "many2many") else False
-                for name, kind in relations.items() if self._serialised(name, kind)}
+        return {
+            name: [] if kind["type"] in ("one2many", "many2many") else False
+            for name, kind in relations.items()
+            if self._is_serialised(name, kind)
+        }
 
-    def _serialised(self, name: str, kind: dict) -> bool:
-        computed = kind.get("compute") or kind.get("related")
-        return not computed and name != "id" and kind.get("relation", "pos.order") in self.schema
+    def _is_serialised(self, name: str, kind: dict) -> bool:
+        """Neither computed, nor of a model that is not loaded, nor the parent of a line or payment."""
+        if kind["compute"] or kind["related"] or name == "id":
+            return False
+        relation = kind.get("relation")
+        return not relation or relation in self.schema and (kind["type"], relation) != ("many2one", "pos.order")
 
 
 def _now() -> str:

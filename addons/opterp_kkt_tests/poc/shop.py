@@ -1,0 +1,156 @@
+# Part of OPTERP KKT. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""A whole shop for one proof: its database, Redis, OFD, Odoo hosts and tills, and the verdict over what
+happened.
+"""
+
+from contextlib import ExitStack
+
+from poc import judge
+from poc.judge import Receipt
+from poc.processes import wait_until
+from poc.stack import Database, Emulator, Odoo, Postgres, Redis
+from poc.till import Client, Till
+
+RECEIPTS = """
+    SELECT r.idempotency_key, r.fiscal_drive_number, r.fd_number, r.state, r.hlc_local_time, r.hlc_logical_counter,
+           r.pos_order_id, r.operation_type,
+           (SELECT min(sale.idempotency_key)
+              FROM pos_order_line back
+              JOIN pos_order_line sold ON sold.id = back.refunded_orderline_id
+              JOIN kkt_receipt sale ON sale.pos_order_id = sold.order_id
+             WHERE back.order_id = r.pos_order_id) AS refunds
+      FROM kkt_receipt r
+  ORDER BY r.id
+"""
+PAID_ORDERS = """
+    SELECT o.id
+      FROM pos_order o
+      JOIN kkt_register r ON r.pos_config_id = o.config_id AND r.active
+     WHERE o.state IN ('paid', 'done') AND o.id > %s
+"""
+OTHER_JOBS = """
+    UPDATE ir_cron SET active = false
+     WHERE id NOT IN (SELECT res_id FROM ir_model_data WHERE model = 'ir.cron' AND module = 'opterp_kkt')
+"""
+UNFINISHED = "SELECT count(*) FROM kkt_receipt WHERE state IN ('pending', 'sending')"
+
+
+def read_receipts(database: Database) -> list[Receipt]:
+    """Return the shop's fiscal documents; a refund's sale is found through core's order lines, not the
+    addon's word.
+    """
+    return [
+        Receipt(
+            key=row["idempotency_key"],
+            register=row["fiscal_drive_number"],
+            fd_number=row["fd_number"] or None,
+            state=row["state"],
+            hlc=(row["hlc_local_time"] or 0, row["hlc_logical_counter"] or 0),
+            order=row["pos_order_id"],
+            operation_type=row["operation_type"],
+            refunds=row["refunds"],
+        )
+        for row in database.query(RECEIPTS)
+    ]
+
+
+def add_tills(admin: Client, count: int) -> list[int]:
+    """Add `count` points of sale with an emulated register each, like the first one; return their pos.config ids."""
+    register = admin.first("kkt.register", [("pos_config_id", "!=", False)], ["pos_config_id", "company_id"])
+    admin.context["allowed_company_ids"] = [register["company_id"][0]]
+    return [_add_till(admin, register["pos_config_id"][0], register["id"]) for _number in range(count)]
+
+
+def _add_till(admin: Client, config_id: int, register_id: int) -> int:
+    number = admin.first("pos.config", [], ["id"], order="id DESC")["id"] + 1
+    config = {"name": f"Till {number}", "payment_method_ids": [(6, 0, _payment_methods(admin, config_id, number))]}
+    copy = admin.call("pos.config", "copy", [config_id], config)[0]
+    register = {
+        "name": f"Register {number}",
+        "pos_config_id": copy,
+        "serial_number": f"POC{number:05}",
+        "registration_number": f"{number:016}",
+        "fiscal_drive_number": f"9999{number:012}",
+    }
+    admin.call("kkt.register", "copy", [register_id], register)
+    return copy
+
+
+def _payment_methods(admin: Client, config_id: int, number: int) -> list[int]:
+    """Those of a till, but a cash drawer of its own: a cash journal serves one point of sale only (core's rule)."""
+    ids = admin.call("pos.config", "read", [config_id], ["payment_method_ids"])[0]["payment_method_ids"]
+    methods = admin.call("pos.payment.method", "read", ids, ["is_cash_count"])
+    journal = admin.call("account.journal", "create", {"name": f"Cash {number}", "type": "cash", "code": f"C{number}"})
+    cash = admin.call("pos.payment.method", "create", {"name": f"Cash {number}", "journal_id": journal})
+    return [cash, *(method["id"] for method in methods if not method["is_cash_count"])]
+
+
+class Shop:
+    """Database, Redis and OFD of one proof; hosts and tills are added as the story needs them; all end with
+    it.
+
+    with Shop() as shop:
+        host = shop.host(workers=2)
+        till = shop.till(host)
+        till.sell()
+        shop.settle()
+        assert shop.violations() == []
+    """
+
+    def __init__(self, postgres: Postgres | None = None):
+        self.redis = Redis()
+        self.ofd = Emulator()
+        self.database = Database(dsn=postgres.dsn if postgres else None)
+        self.hosts: list[Odoo] = []
+        self._stack = ExitStack()
+
+    def __enter__(self):
+        with ExitStack() as stack:
+            for part in (self.redis, self.ofd, self.database):
+                stack.enter_context(part)
+            self._prepare()
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *exc):
+        self._stack.close()
+
+    def _prepare(self):
+        """Deliver to our OFD; what the demo delivered before, to another one, is no part of this proof."""
+        self.database.execute("UPDATE kkt_ofd SET url = %s", self.ofd.url)
+        self.database.execute(OTHER_JOBS)  # stock and mail jobs would only disturb the measurements
+        self._earlier_order = self.database.value("SELECT coalesce(max(id), 0) FROM pos_order")
+        self._earlier_receipts = {receipt.key for receipt in read_receipts(self.database) if receipt.state == "delivered"}
+
+    def host(self, **options) -> Odoo:
+        """Start another Odoo host on the shop's database and Redis; the options are Odoo's, see `stack.Odoo`."""
+        host = Odoo(self.database, **{"redis_url": self.redis.url} | options)
+        self.hosts.append(self._stack.enter_context(host))
+        return host
+
+    def configs(self) -> list[int]:
+        """pos.config ids of the tills that have a register, oldest first."""
+        rows = self.database.query("SELECT pos_config_id AS id FROM kkt_register WHERE active ORDER BY pos_config_id")
+        return [row["id"] for row in rows if row["id"]]
+
+    def till(self, host: Odoo, number: int = 0, **credentials) -> Till:
+        """Open till `number` (from 0) at that host; missing ones are added first."""
+        missing = number + 1 - len(self.configs())
+        if missing > 0:
+            add_tills(Client(host), missing)
+        return Till(host, self.configs()[number], **credentials)
+
+    def unfinished(self) -> int:
+        return self.database.value(UNFINISHED)
+
+    def settle(self, seconds: float = 120.0):
+        """Wait until every receipt is delivered or rejected."""
+        wait_until(lambda: not self.unfinished(), seconds, "delivery of every receipt", 0.2)
+
+    def receipts(self) -> list[Receipt]:
+        return [receipt for receipt in read_receipts(self.database) if receipt.key not in self._earlier_receipts]
+
+    def violations(self) -> list[str]:
+        """Judge the shop at rest; see `judge`."""
+        orders = [row["id"] for row in self.database.query(PAID_ORDERS, self._earlier_order)]
+        return judge.violations(self.ofd.history(), self.receipts(), orders)
