@@ -72,11 +72,19 @@ download_companions() {
     fi
 }
 
+# Debian leaves out a compiled library (it blurs the background of video calls) that the browser's code is still
+# packed with, which makes every page that includes it report an error.
+replace_left_out() {
+    local library=$1/$dist/odoo/addons/mail/static/lib/selfie_segmentation/selfie_segmentation.js
+    [ -e "$library" ] || echo '/* not part of the package */' | install -D -m 644 /dev/stdin "$library"
+}
+
 unpack_into() {
     local deb dangling
     for deb in "$work"/*.deb; do dpkg-deb -x "$deb" "$1"; done
     dangling=$(find "$1/$dist" -xtype l -printf '%f ')
     [ -z "$dangling" ] || say "warning: some of Odoo's fonts and libraries are missing: $dangling" >&2
+    replace_left_out "$1"
     touch "$1/complete"
 }
 
@@ -116,7 +124,7 @@ fetch() {
     trap 'rm -rf "$work"' EXIT
     mkdir -p "$work/lists/partial" "$work/archives/partial"
     touch "$work/status"
-    say "asking this machine's Debian mirror for odoo-19 of unstable (about 130 MB)" >&2
+    say "asking this machine's Debian mirror for Odoo 19 and its fonts" >&2
     open_unstable
     if is_odoo_19 "$1/$dist"; then complete_tree "${1%/}"; else unpack_new; fi
 }

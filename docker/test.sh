@@ -22,9 +22,10 @@ unit() { pytest -p no:odoo -q "$tests/unit"; }
 free_port() { python -c 'import socket; s = socket.create_server(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
 
 odoo_tests() {
-    docker/database.sh drop "$db"
+    docker/database.sh fresh "$db"
     ODOO_HTTP_PORT=$(free_port) odoo -d "$db" -i opterp_kkt_tests --test-enable --stop-after-init \
-        --test-tags /opterp_kkt,/opterp_kkt_tests --log-level=warn --log-handler=odoo.tests:INFO
+        --test-tags /opterp_kkt,/opterp_kkt_tests --log-level=warn \
+        --log-handler=odoo.tests.stats:INFO --log-handler=odoo.tests.result:INFO
 }
 
 # The browser tours ran in the step before.
@@ -32,15 +33,18 @@ pytest_odoo() { pytest -q --odoo-database="$db" "$tests/tests"; }
 
 poc() { pytest -p no:odoo -v -s "$tests/poc"; }
 
-# Adds what the step's last line counts, pytest's or Odoo's, to the sums.
+# Adds what the step's last line counts, pytest's or Odoo's, to the sums; a step that counts nothing counts as one,
+# but a run without any test has failed.
 count() { # log, exit status
-    local line good=0 bad=0 all
+    local line good=0 bad=0
     line=$(grep -aE '[0-9]+ (passed|failed|error)' "$1" | tail -1 || true)
     [[ ! $line =~ ([0-9]+)\ passed ]] || good=${BASH_REMATCH[1]}
     [[ ! $line =~ ([0-9]+)\ failed ]] || bad=${BASH_REMATCH[1]}
     [[ ! $line =~ ([0-9]+)\ error ]] || bad=$((bad + BASH_REMATCH[1]))
-    [[ ! $line =~ of\ ([0-9]+)\ tests ]] || { all=${BASH_REMATCH[1]} good=$((all - bad)); }
+    [[ ! $line =~ of\ ([0-9]+)\ tests ]] || good=$((BASH_REMATCH[1] - bad))
+    [[ ! $line =~ of\ 0\ tests ]] || bad=1
     [ "$2" = 0 ] || [ "$bad" != 0 ] || bad=1
+    [ $((good + bad)) != 0 ] || good=1
     passed=$((passed + good)) failed=$((failed + bad))
     tally="$good passed, $bad failed"
 }

@@ -1,14 +1,14 @@
 """Fiscal documents as the tax service's JSON names them (FFD 1.2, order ED-7-20/662@). Money is integer kopecks.
 
-    lines of a sale  ──  Item  ──┐
-    payments         ──  Paid  ──┴─ settlement() ─ document body ─ number() adds what the register gives: FD number, sign, time
+    lines     ─ Item ─────────────┐
+    payments  ─ share_payments() ─┴─ settlement() ─ number() adds what the register gives: FD number, sign, time
 
 Everything here is plain Python: what is wrong with a sale is raised as `DocumentError`, in words for the shop.
 """
 import hashlib
 import json
 from calendar import timegm
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 
@@ -39,7 +39,7 @@ class DocumentError(ValueError):
 
 @dataclass(frozen=True)
 class Item:
-    """One settlement item (tag 1059). `total` in kopecks; a negative one is a discount, spread over the others."""
+    """A line of an order, to become a settlement item (tag 1059). `total` in kopecks; a negative one is a discount."""
     name: str
     quantity: Decimal
     total: int
@@ -59,64 +59,71 @@ class Item:
         }
 
 
-def spread_discounts(items: list[Item]) -> list[Item]:
-    """FFD 1.2 has no discount tag: take negative lines off the others in proportion, to the kopeck."""
+def fit_items(items: list[Item], total: int) -> list[Item]:
+    """The goods among the items, with their totals fitted to what was paid, to the kopeck.
+
+    FFD 1.2 has no tag for discounts, nor for what Odoo's rounding of taxes or of cash leaves over: both are spread over the
+    goods in proportion.
+
+    :param total: kopecks that the document is about (tag 1020)
+    :raises DocumentError: discounts larger than the goods
+    """
     goods = [item for item in items if item.total >= 0]
-    discount = -sum(item.total for item in items if item.total < 0)
     gross = sum(item.total for item in goods)
-    if not goods or discount > gross:
+    if not goods or total < 0 or (total and not gross):
         raise DocumentError("negative_total")
+    discount = gross - total
     result = []
     for item in goods:
         share = discount * item.total // gross if gross else 0
         discount, gross = discount - share, gross - item.total
-        result.append(Item(item.name, item.quantity, item.total - share, item.vat_rate))
+        result.append(replace(item, total=item.total - share))
     return result
 
 
 def share_payments(paid: dict[str, int], total: int, other: int, tolerance: int) -> dict[str, int]:
-    """Kopecks by payment form that settle one document of an order.
+    """Kopecks by payment form that settle one document of an order; their sum is what the document is about.
 
     An exchange is two documents, goods sold and goods taken back. Money moved for the difference only; what was set off is
     stated in both, in the form in which most of the difference was paid.
 
     :param paid: kopecks by form, as seen from this document: negative where money went the other way
-    :param total: sum of this document
-    :param other: sum of the order's other document, 0 without one
-    :param tolerance: kopecks by which rounding may make the payments differ
+    :param total: sum of this document's lines
+    :param other: sum of the lines of the order's other document, 0 without one
+    :param tolerance: kopecks by which rounding may make the payments differ from the lines
     :raises DocumentError: payments that don't add up
     """
     difference = sum(paid.values())
     if abs(total - other - difference) > tolerance:
         raise DocumentError("payments", paid=difference + other, total=total)
     main = max(paid, key=lambda form: abs(paid[form]), default="cash")
-    # Change, set-off and rounding all end up in the main form; nothing of the lesser document was paid for itself.
-    others = {form: amount for form, amount in paid.items() if form != main and amount > 0} if total > other else {}
-    return {**others, main: total - sum(others.values())}
+    if other and total <= other:
+        return {main: total}  # all of it was set off
+    others = {form: amount for form, amount in paid.items() if form != main and amount > 0}
+    return {**others, main: difference + other - sum(others.values())}
 
 
 def settlement(operation_type: int, items: list[Item], paid: dict[str, int], head: dict) -> dict:
     """Body of a receipt: everything but what the register gives.
 
     :param operation_type: tag 1054
-    :param paid: kopecks by payment form (a key of `PAYMENT_FORMS`), after change
+    :param paid: kopecks by payment form (a key of `PAYMENT_FORMS`), after change; together the sum of the receipt
     :param head: who sells and where, by FNS JSON names
-    :raises DocumentError: a quantity that is not positive, payments that don't add up
+    :raises DocumentError: no items, a quantity or a payment that is not positive
     """
     if not items:
         raise DocumentError("no_items")
     if any(item.quantity <= 0 for item in items):
         raise DocumentError("quantity")
-    items = spread_discounts(items)
-    total = sum(item.total for item in items)
-    if sum(paid.values()) != total or any(amount < 0 for amount in paid.values()):
-        raise DocumentError("payments", paid=sum(paid.values()), total=total)
+    total = sum(paid.values())
+    if any(amount < 0 for amount in paid.values()):
+        raise DocumentError("payments", paid=total, total=sum(item.total for item in items))
     return {
         "code": RECEIPT,
         "fiscalDocumentFormatVer": FFD_1_2,
         "operationType": operation_type,
         **head,
-        "items": [item.as_json() for item in items],
+        "items": [item.as_json() for item in fit_items(items, total)],
         "totalSum": total,
         **{name: paid.get(form, 0) for form, name in PAYMENT_FORMS.items()},
     }

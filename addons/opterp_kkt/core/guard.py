@@ -3,6 +3,8 @@
 PostgreSQL frees the lock when, and only when, the session ends: at once after a crash or kill -9, some ten
 seconds after the holder's host vanished (keepalives), never because the holder is slow or stopped.
 """
+import re
+
 import psycopg2
 from psycopg2.extensions import make_dsn, parse_dsn
 from psycopg2.extras import RealDictCursor
@@ -15,7 +17,7 @@ LOCK_CLASS = 0x4B4B54
 # timeout (ms) while its answer is on the way. READ COMMITTED: a statement sees what others committed before.
 SERVER_OPTIONS = (
     "-c tcp_keepalives_idle=5 -c tcp_keepalives_interval=2 -c tcp_keepalives_count=3"
-    r" -c tcp_user_timeout=10000 -c default_transaction_isolation=read\ committed"
+    r" -c tcp_user_timeout=10000 -c default_transaction_isolation=read\ committed -c plan_cache_mode=force_generic_plan"
 )
 
 # The same for our end, so that a deliverer doesn't wait for hours for a server that vanished.
@@ -57,6 +59,7 @@ class Guard:
             raise GuardLost(str(error).strip()) from error
         self._connection.autocommit = True
         self._cursor = self._connection.cursor()
+        self._prepared: dict[str, str] = {}
 
     def __enter__(self):
         return self
@@ -93,6 +96,20 @@ class Guard:
                 raise
             self.close()
             raise GuardLost(str(error).strip()) from error
+
+    def run(self, sql: str, params: dict) -> list[dict]:
+        """Like `execute`, for the statements of every document: parsed and planned once per session."""
+        if sql not in self._prepared:
+            self._prepared[sql] = self._prepare(sql, f"kkt_{len(self._prepared)}")
+        return self.execute(self._prepared[sql], params)
+
+    def _prepare(self, sql: str, name: str) -> str:
+        """Prepare a statement with named placeholders; return the statement that executes it."""
+        names = list(dict.fromkeys(re.findall(r"%\((\w+)\)s", sql)))
+        for number, placeholder in enumerate(names, start=1):
+            sql = sql.replace(f"%({placeholder})s", f"${number}")
+        self.execute(f"PREPARE {name} AS {sql}")
+        return f"EXECUTE {name} ({', '.join(f'%({placeholder})s' for placeholder in names)})"
 
     @property
     def rowcount(self) -> int:

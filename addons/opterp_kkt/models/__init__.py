@@ -1,11 +1,13 @@
-from . import kkt_circuit_breaker
-from . import kkt_circuit_breaker_event
-from . import kkt_ofd
-from . import kkt_register
-from . import kkt_receipt
-from . import kkt_receipt_attempt
-from . import kkt_delivery
-from . import account_tax
-from . import pos_config
-from . import pos_order
-from . import res_config_settings
+from . import (
+    account_tax,
+    kkt_circuit_breaker,
+    kkt_circuit_breaker_event,
+    kkt_delivery,
+    kkt_ofd,
+    kkt_receipt,
+    kkt_receipt_attempt,
+    kkt_register,
+    pos_config,
+    pos_order,
+    res_config_settings,
+)

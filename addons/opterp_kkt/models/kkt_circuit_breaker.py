@@ -9,19 +9,20 @@ TIMES = ('opened_at', 'retry_at', 'probe_until')
 DECIDED = ('state', 'failure_count', 'success_count', 'opened_at', 'retry_at', 'probe_owner', 'probe_until', 'version')
 SETTINGS = ('mode', 'failure_threshold', 'recovery_timeout', 'success_threshold')
 
+# Decisions are made in seconds of the database's clock; the columns are Odoo's, in UTC without a zone.
 COLUMNS = 'b.id, ' + ', '.join(
     f"extract(epoch FROM b.{name} AT TIME ZONE 'UTC')::float8 AS {name}" if name in TIMES else f"b.{name}"
     for name in SETTINGS + DECIDED
 ) + ", extract(epoch FROM clock_timestamp())::float8 AS now"
-ASSIGNMENTS = ', '.join(
-    f"{name} = to_timestamp(%(b_{name})s) AT TIME ZONE 'UTC'" if name in TIMES else f"{name} = %(b_{name})s"
-    for name in DECIDED
+ASSIGNMENTS = "state = %(b_state)s::text, " + ', '.join(
+    f"{name} = to_timestamp(%(b_{name})s::float8) AT TIME ZONE 'UTC'" if name in TIMES else f"{name} = %(b_{name})s"
+    for name in DECIDED[1:]
 )
 # Follows a CTE `changed (id)` of the breakers that the update won.
 EVENT = """
     INSERT INTO kkt_circuit_breaker_event (breaker_id, happened_at, from_state, to_state, reason, actor)
-    SELECT id, clock_timestamp() AT TIME ZONE 'UTC', %(from_state)s, %(b_state)s, %(reason)s, %(actor)s
-      FROM changed WHERE %(from_state)s <> %(b_state)s
+    SELECT id, clock_timestamp() AT TIME ZONE 'UTC', %(from_state)s::text, %(b_state)s::text, %(reason)s::text, %(actor)s::text
+      FROM changed WHERE %(from_state)s::text <> %(b_state)s::text
 """
 
 UPDATE = f"""
@@ -82,6 +83,10 @@ class KktCircuitBreaker(models.Model):
         'CHECK (failure_threshold > 0 AND recovery_timeout > 0 AND success_threshold > 0)',
         "The numbers of a circuit breaker must be positive.",
     )
+    _open = models.Constraint("CHECK (state <> 'open' OR retry_at IS NOT NULL)", "An open breaker says when it is tried again.")
+    _probe = models.Constraint(
+        "CHECK (probe_owner IS NULL OR (state = 'half_open' AND probe_until IS NOT NULL))",
+        "Only a half-open breaker has a probe, whose permit expires.")
 
     def write(self, vals):
         """A change of mode or of a number is a change of what decides: whoever holds an older version must read again."""

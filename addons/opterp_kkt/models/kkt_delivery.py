@@ -57,17 +57,18 @@ SCAN = f"""
      ORDER BY d.last_probe_at NULLS FIRST, d.held_at NULLS FIRST
 """
 
-# One statement claims: the head of the queue, if it is due, we still hold the register, the operator is not paused and the
-# breaker permits. Whoever is in the way is waited for by FOR SHARE, so that nothing starts after a breaker has opened.
+# One statement claims: the head of the queue, if it is due, the register is ours and not held, the operator not paused and
+# the breaker permits. FOR SHARE waits for a breaker that is about to open, so that nothing starts afterwards. The epoch needs
+# no such lock: it can't grow while this very connection holds the guard.
 CLAIM = f"""
     WITH head AS (
         SELECT * FROM (
             SELECT r.id, r.state, r.next_attempt_at FROM kkt_receipt r
              WHERE r.register_id = %(register)s AND r.state IN ('pending', 'sending') ORDER BY r.queue_number LIMIT 1) h
-         WHERE %(at_once)s OR next_attempt_at IS NULL OR next_attempt_at <= {NOW}
+         WHERE %(at_once)s::bool OR next_attempt_at IS NULL OR next_attempt_at <= {NOW}
     ), turn AS (
         SELECT register_id FROM kkt_delivery
-         WHERE register_id = %(register)s AND epoch = %(epoch)s AND hold_reason IS NULL FOR SHARE
+         WHERE register_id = %(register)s AND epoch = %(epoch)s AND hold_reason IS NULL
     ), ofd AS (
         SELECT id FROM kkt_ofd WHERE id = %(ofd)s AND active AND (paused_until IS NULL OR paused_until <= {NOW})
     ), {{permit}}
@@ -99,12 +100,13 @@ PROBE = f"""
 # One statement records: only the holder of this epoch, only what is still being sent.
 RECORD = f"""
     WITH turn AS (
-        SELECT register_id FROM kkt_delivery WHERE register_id = %(register)s AND epoch = %(epoch)s FOR SHARE
+        SELECT register_id FROM kkt_delivery WHERE register_id = %(register)s AND epoch = %(epoch)s
     ), done AS (
         UPDATE kkt_receipt
-           SET state = %(state)s, attempts = attempts + %(counted)s, in_doubt = %(in_doubt)s,
-               next_attempt_at = {NOW} + %(wait)s * interval '1 second', last_outcome = %(outcome)s, last_error = %(error)s,
-               delivered_at = CASE WHEN %(state)s = 'delivered' THEN {NOW} END,
+           SET state = %(state)s::text, attempts = attempts + %(counted)s::int, in_doubt = %(in_doubt)s,
+               next_attempt_at = {NOW} + %(wait)s::float8 * interval '1 second',
+               last_outcome = %(outcome)s::text, last_error = %(error)s,
+               delivered_at = CASE WHEN %(state)s::text = 'delivered' THEN {NOW} END,
                hlc_server_time = %(server_time)s, ofd_document_id = %(ofd_id)s
           FROM turn
          WHERE id = %(receipt)s AND state = 'sending' AND delivery_epoch = %(epoch)s
@@ -116,7 +118,8 @@ ATTEMPT = f"""
     , attempt AS (
         INSERT INTO kkt_receipt_attempt
                (receipt_id, happened_at, outcome, looked_up, http_status, message, duration, holder, epoch)
-        SELECT id, {NOW}, %(outcome)s, %(looked_up)s, %(status)s, %(message)s, %(duration)s, %(holder)s, %(epoch)s FROM done
+        SELECT id, {NOW}, %(outcome)s::text, %(looked_up)s::bool, %(status)s::int, %(message)s::text, %(duration)s::float8,
+               %(holder)s::text, %(epoch)s FROM done
     )
 """
 HELD = """
@@ -124,7 +127,7 @@ HELD = """
 """
 PAUSED = f"""
     , paused AS (
-        UPDATE kkt_ofd SET paused_until = {NOW} + %(pause)s * interval '1 second', pause_reason = %(message)s
+        UPDATE kkt_ofd SET paused_until = {NOW} + %(pause)s::float8 * interval '1 second', pause_reason = %(message)s::text
           FROM done WHERE kkt_ofd.id = %(ofd)s
     )
 """
@@ -216,6 +219,14 @@ class KktDelivery(models.Model):
     last_probe_at = fields.Datetime("Last Probe", readonly=True)
 
     _register_uniq = models.Constraint('unique (register_id)', "A register has one delivery.")
+
+    def _register_hook(self):
+        """Have a server that starts look at what waits at once: its crons would look in a minute."""
+        super()._register_hook()
+        with self.pool.cursor() as cr:
+            cr.execute("SELECT 1 FROM kkt_receipt WHERE state IN ('pending', 'sending') LIMIT 1")
+            if cr.rowcount:
+                self.with_env(self.env(cr=cr))._wake()
 
     # -- who calls ---------------------------------------------------------------------------------------------------------
 
@@ -328,10 +339,10 @@ class KktDelivery(models.Model):
     @api.model
     def _deliver_next(self, run, hold, row):
         """Claim, send and record one document; False when the queue is empty or has to wait."""
+        hold.keep(2 * run.numbers['request_timeout'] + 2)
         claim = self._claim(run, hold, row)
         if not claim:
             return False
-        hold.keep(2 * run.numbers['request_timeout'] + 2)
         answer, looked_up = self._send(run, hold, row, claim)
         row.update(self._record(run, hold, row, claim, answer, looked_up))
         decide = VERDICTS[answer.outcome]
@@ -356,7 +367,7 @@ class KktDelivery(models.Model):
         if new is not old:
             moved = breaker.transition(old, new)
             parameters.update(breakers.to_parameters(old, new, moved and moved.reason, _owner(hold)))
-        claimed = hold.guard.execute(CLAIM.format(permit=CLOSED if new is old else PROBE), parameters)
+        claimed = hold.guard.run(CLAIM.format(permit=CLOSED if new is old else PROBE), parameters)
         return Claim(**claimed[0]) if claimed else None
 
     @api.model
@@ -384,7 +395,7 @@ class KktDelivery(models.Model):
         more = "" if plain else ATTEMPT
         more += HELD if values['hold'] else ""
         more += PAUSED if values['pause'] else ""
-        recorded = hold.guard.execute(RECORD.format(more=more), {
+        recorded = hold.guard.run(RECORD.format(more=more), {
             **values,
             'receipt': claim.id, 'register': hold.register_id, 'epoch': hold.epoch, 'holder': hold.holder,
             'ofd': row['ofd_id'], 'breaker': row['id'],
@@ -428,7 +439,7 @@ class KktDelivery(models.Model):
             'dsn': connection_info_for(self.env.cr.dbname)[1],
             'redis_url': _get_redis_url(),
             'numbers': {name: self._get_number(name) for name in NUMBERS},
-            'database': self.env['ir.config_parameter'].sudo().get_param('database.uuid'),
+            'database': f"{self.env.cr.dbname}:{self.env['ir.config_parameter'].sudo().get_param('database.uuid')}",
         }
 
     @api.model

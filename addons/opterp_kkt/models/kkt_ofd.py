@@ -115,4 +115,5 @@ class KktOfd(models.Model):
             Outcome.THROTTLED: self.env._("The operator asks us to wait."),
             Outcome.UNAVAILABLE: self.env._("The operator can't be reached. Sales go on; receipts are kept and sent later."),
         }
-        return texts.get(answer.outcome, self.env._("The operator gave no answer that makes sense. Receipts are kept and sent later."))
+        return texts.get(
+            answer.outcome, self.env._("The operator gave no answer that makes sense. Receipts are kept and sent later."))

@@ -49,11 +49,12 @@ class KktReceipt(models.Model):
     _rec_name = 'idempotency_key'
     _check_company_auto = True
 
-    register_id = fields.Many2one('kkt.register', "Register", required=True, readonly=True, ondelete='restrict', index=True)
-    company_id = fields.Many2one(related='register_id.company_id', store=True, index=True)
+    register_id = fields.Many2one('kkt.register', "Register", required=True, readonly=True, ondelete='restrict')
+    company_id = fields.Many2one(related='register_id.company_id')
     pos_order_id = fields.Many2one(
         'pos.order', "Order", readonly=True, ondelete='restrict', index='btree_not_null', check_company=True)
-    refunded_receipt_id = fields.Many2one('kkt.receipt', "Refunds Receipt", readonly=True, ondelete='restrict', index='btree_not_null')
+    refunded_receipt_id = fields.Many2one(
+        'kkt.receipt', "Refunds Receipt", readonly=True, ondelete='restrict', index='btree_not_null')
     document_type = fields.Selection(DOCUMENT_TYPES, "Document", required=True, readonly=True, default='receipt')
     operation_type = fields.Selection(OPERATION_TYPES, "Operation", readonly=True, help="Tag 1054.")
     state = fields.Selection(STATES, required=True, readonly=True, default='pending')
@@ -74,7 +75,7 @@ class KktReceipt(models.Model):
     next_attempt_at = fields.Datetime("Next Try", readonly=True)
     in_doubt = fields.Boolean(readonly=True, help="An earlier try may have reached the operator: it is asked first.")
     claimed_at = fields.Datetime("Last Try", readonly=True)
-    delivery_epoch = fields.Integer(readonly=True)
+    delivery_epoch = BigInteger(readonly=True)
     last_outcome = fields.Selection(OUTCOMES, readonly=True)
     last_error = fields.Text(readonly=True)
     delivered_at = fields.Datetime(readonly=True)
@@ -94,7 +95,7 @@ class KktReceipt(models.Model):
     _fd_number_uniq = models.UniqueIndex(
         "(fiscal_drive_number, fd_number) WHERE fd_number > 0", "This FD number was given already.")
     _queue_number_uniq = models.UniqueIndex(
-        "(register_id, queue_number) WHERE queue_number > 0", "This place in the queue was given already.")
+        "(register_id, queue_number)", "This place in the queue was given already.")
     _one_in_flight = models.UniqueIndex(
         "(register_id) WHERE state = 'sending'", "A register sends one document at a time.")
     _queue_idx = models.Index("(register_id, queue_number) WHERE state IN ('pending', 'sending')")

@@ -1,5 +1,7 @@
 from odoo import fields, models
 
+from .big_integer import BigInteger
+
 OUTCOMES = [
     ('accepted', "Accepted"),
     ('refused', "Refused"),
@@ -25,4 +27,4 @@ class KktReceiptAttempt(models.Model):
     message = fields.Text("The Operator's Words", readonly=True)
     duration = fields.Float("Duration (s)", digits=(10, 3), readonly=True)
     holder = fields.Char("Delivered by", readonly=True)
-    epoch = fields.Integer(readonly=True)
+    epoch = BigInteger(readonly=True)

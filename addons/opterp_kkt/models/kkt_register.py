@@ -7,9 +7,10 @@ import pytz
 from stdnum.ru import inn
 
 from odoo import api, fields, models
-from odoo.addons.base.models.res_partner import _tz_get
 from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.tools import SQL
+
+from odoo.addons.base.models.res_partner import _tz_get
 
 from ..core import ffd, hlc, qr
 from .big_integer import BigInteger
@@ -77,7 +78,7 @@ class KktRegister(models.Model):
 
     receipt_ids = fields.One2many('kkt.receipt', 'register_id', readonly=True)
     delivery_ids = fields.One2many('kkt.delivery', 'register_id', readonly=True)
-    delivery_epoch = fields.Integer(compute='_compute_delivery', compute_sudo=True)
+    delivery_epoch = BigInteger(compute='_compute_delivery', compute_sudo=True)
     delivery_holder = fields.Char("Last Delivered by", compute='_compute_delivery', compute_sudo=True)
     hold_reason = fields.Text("Held Because", compute='_compute_delivery', compute_sudo=True)
     lease_missing = fields.Boolean("Redis Is Missing", compute='_compute_delivery', compute_sudo=True)

@@ -59,7 +59,7 @@ class PosOrder(models.Model):
         # EXTENDS 'point_of_sale': what the browser says about receipts is not believed
         for name in SERVER_FIELDS:
             order.pop(name, None)
-        if 'kkt_hlc' in order:
+        if order.get('kkt_hlc'):
             order['kkt_hlc'] = _storable_stamp(order['kkt_hlc'])
         return super()._process_order(order, existing_order)
 
@@ -205,7 +205,8 @@ class PosOrder(models.Model):
     def _kkt_explain(self, error):
         """What a `DocumentError` means for the shop."""
         texts = {
-            'currency': self.env._("A fiscal receipt is in roubles, this order is in %(currency)s.", currency=error.values.get('currency')),
+            'currency': self.env._(
+                "A fiscal receipt is in roubles, this order is in %(currency)s.", currency=error.values.get('currency')),
             'no_items': self.env._("The order has no lines."),
             'negative_total': self.env._("The discounts are larger than the goods."),
             'quantity': self.env._("A line has no positive quantity."),

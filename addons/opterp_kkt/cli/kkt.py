@@ -1,0 +1,85 @@
+import argparse
+import json
+import sys
+import textwrap
+
+from odoo import SUPERUSER_ID, api
+from odoo.cli import Command
+from odoo.modules.registry import Registry
+from odoo.tools import config
+
+NOTHING_LEFT, SOMETHING_WAITS, BUSY = 0, 1, 3  # exit statuses
+
+
+class Kkt(Command):
+    """Show and deliver fiscal receipts"""
+    name = 'kkt'
+    description = """
+        Show what waits for the operators (OFD), or deliver it.
+
+        Odoo finds this command where it knows the addons path: ODOO_RC=odoo.conf odoo kkt status -d DB
+    """
+
+    def run(self, cmdargs):
+        args, rest = self._get_parser().parse_known_args(cmdargs)
+        config.parse_config(['-d', args.database, *(['-c', args.config] if args.config else []), *rest], setup_logging=True)
+        with Registry(args.database).cursor() as cr:
+            env = api.Environment(cr, SUPERUSER_ID, {})
+            if 'kkt.register' not in env:
+                sys.exit(f"opterp_kkt is not installed in database {args.database}.")
+            sys.exit(args.verb(env, args))
+
+    def _get_parser(self):
+        self.parser.formatter_class = argparse.RawDescriptionHelpFormatter
+        self.parser.description = textwrap.dedent(self.description)
+        verbs = self.parser.add_subparsers(required=True, metavar='{status,deliver}')
+        status = verbs.add_parser('status', help="what waits, and what stands in its way")
+        status.add_argument('--json', action='store_true', help="for programs")
+        status.set_defaults(verb=self._status)
+        deliver = verbs.add_parser(
+            'deliver', help="one pass; exit status 0: nothing left, 1: something waits or was rejected, 3: busy")
+        deliver.add_argument('--register', metavar='NAME', help="only this register (name or serial number)")
+        deliver.set_defaults(verb=self._deliver)
+        for parser in (status, deliver):
+            parser.add_argument('-c', '--config', help="Odoo's configuration file")
+            parser.add_argument('-d', '--database', required=True)
+        return self.parser
+
+    def _status(self, env, args):
+        rows = [self._get_status(register) for register in env['kkt.register'].search([], order='name')]
+        print(json.dumps(rows, ensure_ascii=False, default=str) if args.json else _table(rows))
+        return NOTHING_LEFT
+
+    def _get_status(self, register):
+        return {
+            'register': register.name,
+            'waiting': register.pending_count,
+            'oldest': register.oldest_pending_at or None,
+            'rejected': register.rejected_count,
+            'breaker': register.ofd_id.breaker_id.state,
+            'paused_until': register.ofd_paused_until or None,
+            'held': register.hold_reason or None,
+            'redis': 'missing' if register.lease_missing else 'ok',
+            'delivered_by': register.delivery_holder or None,
+            'epoch': register.delivery_epoch,
+        }
+
+    def _deliver(self, env, args):
+        domain = ['|', ('name', '=', args.register), ('serial_number', '=', args.register)] if args.register else []
+        registers = env['kkt.register'].search(domain)
+        if args.register and not registers:
+            sys.exit(f"There is no register {args.register}. See: odoo kkt status")
+        result = registers.action_deliver()
+        print(json.dumps(result))
+        if result['busy']:
+            return BUSY
+        return SOMETHING_WAITS if result['waiting'] or result['rejected'] else NOTHING_LEFT
+
+
+def _table(rows):
+    """Rows as text in columns."""
+    if not rows:
+        return "There are no registers."
+    cells = [list(rows[0])] + [["" if value is None else str(value) for value in row.values()] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells)
