@@ -1,7 +1,7 @@
 """What a process needs to deliver the documents of one register: the guard, the lease, the epoch.
 
     guard   PostgreSQL advisory lock: at most one deliverer, always (`guard.py`)
-    lease   Redis key: others need not even try, and an administrator sees who delivers (`lease.py`)
+    lease   Redis key: says on every host who delivers, and for how long nobody else need try (`lease.py`)
     epoch   number of this holder, only grows; every statement that claims or records checks it
 """
 import logging

@@ -7,6 +7,7 @@ from configparser import ConfigParser
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
+from threading import Timer
 from time import monotonic
 from uuid import uuid4
 
@@ -37,6 +38,7 @@ NAP_SECONDS = 1.0    # between two looks at the queues
 STAY_SECONDS = 60.0  # a run waits for what is due within this; a trigger of Odoo's crons is no finer than a minute
 PASS_SECONDS = 20.0  # for one "Deliver now"
 REDIS_PAUSE = 5.0    # before a missing Redis is asked again
+START_SECONDS = 3.0  # that a server needs from the end of its loading until its crons listen
 
 NOW = "clock_timestamp() AT TIME ZONE 'UTC'"
 
@@ -221,12 +223,18 @@ class KktDelivery(models.Model):
     _register_uniq = models.Constraint('unique (register_id)', "A register has one delivery.")
 
     def _register_hook(self):
-        """Have a server that starts look at what waits at once: its crons would look in a minute."""
+        """Have a server that starts look at what waits at once: its crons would look in a minute.
+
+        Odoo starts its crons, and their ear for wake-ups, only after this: they are called once more a moment later.
+        """
         super()._register_hook()
         with self.pool.cursor() as cr:
             cr.execute("SELECT 1 FROM kkt_receipt WHERE state IN ('pending', 'sending') LIMIT 1")
             if cr.rowcount:
                 self.with_env(self.env(cr=cr))._wake()
+                call = Timer(START_SECONDS, _call_crons, [cr.dbname])
+                call.daemon = True
+                call.start()
 
     # -- who calls ---------------------------------------------------------------------------------------------------------
 
@@ -296,11 +304,19 @@ class KktDelivery(models.Model):
         waits = []
         for row in self._scan(run):
             wait = self._get_wait(row)
-            if wait == 0:
-                turn_end = min(until, monotonic() + TURN_SECONDS)
-                wait = self._deliver_register(run, row, turn_end)
-            waits.append(wait)
+            waits.append(wait if wait != 0 else self._take_turn(run, row, until))
         return min((wait for wait in waits if wait is not None), default=None)
+
+    @api.model
+    def _take_turn(self, run, row, until):
+        """Deliver for one register for a while. What goes wrong with it is not the other registers' trouble."""
+        try:
+            return self._deliver_register(run, row, min(until, monotonic() + TURN_SECONDS))
+        except GuardLost:
+            raise
+        except Exception:
+            _logger.exception("Delivery for register %s failed", row['register_id'])
+            return NAP_SECONDS
 
     @api.model
     def _scan(self, run, register_ids=None):
@@ -454,6 +470,12 @@ class KktDelivery(models.Model):
 def _owner(hold):
     """Names one hold of one register, for the breaker."""
     return f"{hold.holder}/{hold.register_id}/{hold.epoch}"
+
+
+def _call_crons(dbname):
+    """Wake the crons, as `ir.cron` does, but without its pool of connections: a server that forks must leave none open."""
+    with suppress(GuardLost), Guard(connection_info_for('postgres')[1]) as guard:
+        guard.execute("SELECT pg_notify('cron_trigger', %s)", [dbname])
 
 
 def _get_redis_url():

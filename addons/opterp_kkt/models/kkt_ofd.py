@@ -49,6 +49,7 @@ class KktOfd(models.Model):
     def _inverse_token(self):
         for ofd in self.filtered('token'):
             ofd.sudo().secret = ofd.token
+        self.invalidate_recordset(['token'], flush=False)  # nor is it shown to who has just typed it
 
     @api.depends('secret')
     def _compute_has_token(self):
@@ -63,6 +64,7 @@ class KktOfd(models.Model):
 
     @api.model_create_multi
     def create(self, vals_list):
+        self.check_access('create')  # before anything is created with more rights
         for vals in vals_list:
             if not vals.get('breaker_id'):
                 vals['breaker_id'] = self.env['kkt.circuit.breaker'].sudo().create({'name': vals.get('name')}).id
@@ -84,7 +86,7 @@ class KktOfd(models.Model):
     def action_test_connection(self):
         """Ask the operator for a document that can't exist, and say in words how it answered."""
         self.ensure_one()
-        self.check_access('read')
+        self.check_access('write')
         transport = open_transport(self.protocol, self._get_endpoint())
         self.env.cr.commit()  # no network call while this transaction is open
         try:
@@ -110,10 +112,10 @@ class KktOfd(models.Model):
     def _describe(self, answer):
         """What an answer to a test means for the shop."""
         texts = {
-            Outcome.ABSENT: self.env._("The operator answers and accepts our credentials."),
-            Outcome.MISCONFIGURED: self.env._("The operator does not accept our credentials or does not know this address."),
-            Outcome.THROTTLED: self.env._("The operator asks us to wait."),
-            Outcome.UNAVAILABLE: self.env._("The operator can't be reached. Sales go on; receipts are kept and sent later."),
+            Outcome.ABSENT: self.env._("The operator answers and accepts our credentials"),
+            Outcome.MISCONFIGURED: self.env._("The operator does not accept our credentials or does not know this address"),
+            Outcome.THROTTLED: self.env._("The operator asks us to wait"),
+            Outcome.UNAVAILABLE: self.env._("The operator can't be reached. Sales go on; receipts are kept and sent later"),
         }
         return texts.get(
-            answer.outcome, self.env._("The operator gave no answer that makes sense. Receipts are kept and sent later."))
+            answer.outcome, self.env._("The operator gave no answer that makes sense. Receipts are kept and sent later"))

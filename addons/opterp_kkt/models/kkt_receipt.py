@@ -1,4 +1,5 @@
 from datetime import UTC, datetime
+from urllib.parse import quote
 from uuid import uuid4
 
 from odoo import api, fields, models
@@ -67,6 +68,7 @@ class KktReceipt(models.Model):
     queue_number = fields.Integer("Place in Queue", readonly=True)
     payload = fields.Text(readonly=True, help="What is sent, byte for byte.")
     qr = fields.Char("QR Code Text", readonly=True)
+    qr_image_url = fields.Char("QR Code", compute='_compute_qr_image_url')
     currency_id = fields.Many2one(related='company_id.currency_id')
     total = BigInteger("Total in Kopecks", readonly=True)
     amount_total = fields.Monetary("Total", compute='_compute_amount_total')
@@ -101,7 +103,7 @@ class KktReceipt(models.Model):
     _queue_idx = models.Index("(register_id, queue_number) WHERE state IN ('pending', 'sending')")
     _rejected_idx = models.Index("(register_id) WHERE state = 'rejected'")
     _built = models.Constraint(
-        "CHECK (state = 'rejected' OR (payload IS NOT NULL AND fd_number > 0 AND queue_number > 0))",
+        "CHECK (state = 'rejected' OR (payload IS NOT NULL AND COALESCE(fd_number, 0) > 0 AND COALESCE(queue_number, 0) > 0))",
         "Only a document that was built can be sent.")
     _delivered = models.Constraint(
         "CHECK ((state = 'delivered') = (delivered_at IS NOT NULL))", "A delivered receipt has its time of delivery.")
@@ -118,6 +120,12 @@ class KktReceipt(models.Model):
     def _compute_amount_total(self):
         for receipt in self:
             receipt.amount_total = receipt.total / 100
+
+    @api.depends('qr')
+    def _compute_qr_image_url(self):
+        for receipt in self:
+            value = quote(receipt.qr or '', safe='')
+            receipt.qr_image_url = receipt.qr and f"/report/barcode/?barcode_type=QR&value={value}&width=180&height=180"
 
     @api.depends('hlc_local_time', 'hlc_logical_counter', 'hlc_node')
     def _compute_hlc(self):
@@ -137,6 +145,8 @@ class KktReceipt(models.Model):
             'registration_number': self.register_id.registration_number,
             'qr': self.qr,
             'is_test': self.register_id.driver == 'emulator',
+            'hlc': {
+                'local_time': self.hlc_local_time, 'logical_counter': self.hlc_logical_counter, 'node': self.hlc_node},
         }
 
     @api.model
@@ -165,7 +175,7 @@ class KktReceipt(models.Model):
             receipt.pos_order_id._kkt_build(receipt)
         self.env.flush_all()
         self.env.cr.execute("""
-            UPDATE kkt_receipt SET state = 'pending', next_attempt_at = NULL
+            UPDATE kkt_receipt SET state = 'pending', next_attempt_at = NULL, last_error = NULL
              WHERE id = ANY(%s) AND payload IS NOT NULL AND state IN ('rejected', 'pending')
         """, [self.ids])
         self.invalidate_recordset()

@@ -117,9 +117,9 @@ class KktRegister(models.Model):
     @api.constrains('registration_number', 'fiscal_drive_number', 'driver')
     def _check_numbers(self):
         for register in self:
-            if not re.fullmatch(r'\d{16}', register.registration_number):
+            if not re.fullmatch('[0-9]{16}', register.registration_number):
                 raise ValidationError(self.env._("A registration number (RNM) has 16 digits."))
-            if not re.fullmatch(r'\d{16}', register.fiscal_drive_number):
+            if not re.fullmatch('[0-9]{16}', register.fiscal_drive_number):
                 raise ValidationError(self.env._("A fiscal drive number (FN) has 16 digits."))
             if register.driver == 'emulator' and not register.fiscal_drive_number.startswith('9999'):
                 raise ValidationError(self.env._(
@@ -247,6 +247,7 @@ class KktRegister(models.Model):
 
         Nobody else can change the row between our reading and our writing: REPEATABLE READ would refuse the write.
         """
+        self.flush_recordset()  # another fiscal drive may just have been put in
         cr = self.env.cr
         cr.execute("SELECT hlc_local_time, hlc_logical_counter FROM kkt_register WHERE id = %s", [self.id])
         last = hlc.Timestamp(*cr.fetchone(), self.hlc_node)

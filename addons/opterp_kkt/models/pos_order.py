@@ -69,6 +69,13 @@ class PosOrder(models.Model):
         self.sudo()._kkt_fiscalize()
         return result
 
+    def write(self, vals):
+        # EXTENDS 'point_of_sale': what a fiscal receipt states about an order stays so
+        if (vals.get('lines') or vals.get('payment_ids')) and self.sudo().kkt_receipt_ids.filtered('payload'):
+            raise UserError(self.env._(
+                "The lines and payments of an order with a fiscal receipt don't change. Refund the order instead."))
+        return super().write(vals)
+
     @api.ondelete(at_uninstall=False)
     def _unlink_except_fiscalized(self):
         if self.sudo().kkt_receipt_ids:
@@ -182,7 +189,7 @@ class PosOrder(models.Model):
             ffd.Item(
                 name=line.full_product_name or line.product_id.display_name,
                 quantity=Decimal(str(sign * line.qty)),
-                total=sign * round(line.price_subtotal_incl * 100),
+                total=line._kkt_get_total(),
                 vat_rate=line._kkt_get_vat_rate(),
             )
             for line in self.lines if sign * line.qty > 0 and not line.combo_line_ids
@@ -222,6 +229,14 @@ class PosOrder(models.Model):
 
 class PosOrderLine(models.Model):
     _inherit = 'pos.order.line'
+
+    def _kkt_get_total(self):
+        """Kopecks of the line; a discount is negative, in a sale as in a refund.
+
+        The amount's own sign can't tell: it is negative on a refund from the backend, positive on one from the till.
+        """
+        kopecks = abs(round(self.price_subtotal_incl * 100))
+        return -kopecks if self.price_unit < 0 else kopecks
 
     def _kkt_get_vat_rate(self):
         """Tag 1199; a line without taxes is not subject to VAT."""

@@ -101,20 +101,30 @@ def _connect(host: str, port: int, seconds: float, options) -> socket.socket:
     dead IPv6 route leaves some for IPv4."""
     ends = monotonic() + seconds
     addresses = _resolve(host, port, seconds)
-    for tried, (family, kind, protocol, _, address) in enumerate(addresses):
+    for tried, address in enumerate(addresses):
         left = len(addresses) - tried
-        sock = _Socket(family, kind, protocol)
         try:
-            for option in options or ():
-                sock.setsockopt(*option)
-            sock.settimeout(max(ends - monotonic(), 0.001) / left)
-            sock.connect(address)
+            sock = _open(address, max(ends - monotonic(), 0.001) / left, options)
             sock.settimeout(max(ends - monotonic(), 0.001))
             return sock
         except OSError:
-            sock.close()
             if left == 1:
                 raise
+
+
+def _open(found: tuple, seconds: float, options) -> _Socket:
+    """A socket connected to one of getaddrinfo's addresses."""
+    family, kind, protocol, _, address = found
+    sock = _Socket(family, kind, protocol)
+    try:
+        for option in options or ():
+            sock.setsockopt(*option)
+        sock.settimeout(seconds)
+        sock.connect(address)
+    except OSError:
+        sock.close()
+        raise
+    return sock
 
 
 class _Connecting:
@@ -211,7 +221,7 @@ class HttpTransport:
         self._adapter.close()
 
     def _request(self, method: str, url: str) -> requests.PreparedRequest:
-        headers = {"User-Agent": "opterp-kkt", "Accept": "application/json", "Accept-Encoding": "identity"}
+        headers = {"User-Agent": "opterp-kkt", "Accept": "application/json"}  # http.client adds: encoding identity
         if self._token:
             headers["Authorization"] = f"Bearer {self._token}"
         request = requests.PreparedRequest()

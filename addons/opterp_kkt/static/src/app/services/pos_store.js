@@ -25,7 +25,7 @@ patch(PosStore.prototype, {
     },
 
     canEditPayment(order) {
-        return !order.kkt_state && super.canEditPayment(...arguments);
+        return !order.kkt_state && !order.isAwaitingKkt && super.canEditPayment(...arguments);
     },
 
     /** Ask the server what became of the receipts that were on their way when their orders were synchronised. */

@@ -53,7 +53,7 @@ export class KktStatus extends Component {
     }
 
     get message() {
-        return this.messages.join("\n") || _t("All fiscal receipts of this till are issued.");
+        return this.messages.join("\n\n") || _t("All fiscal receipts of this till are issued.");
     }
 
     async onClick() {
