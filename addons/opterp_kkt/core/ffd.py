@@ -116,6 +116,7 @@ def settlement(operation_type: int, items: list[Item], paid: dict[str, int], hea
     if any(item.quantity <= 0 for item in items):
         raise DocumentError("quantity")
     total = sum(paid.values())
+    fitted = fit_items(items, total)
     if any(amount < 0 for amount in paid.values()):
         raise DocumentError("payments", paid=total, total=sum(item.total for item in items))
     return {
@@ -123,7 +124,7 @@ def settlement(operation_type: int, items: list[Item], paid: dict[str, int], hea
         "fiscalDocumentFormatVer": FFD_1_2,
         "operationType": operation_type,
         **head,
-        "items": [item.as_json() for item in fit_items(items, total)],
+        "items": [item.as_json() for item in fitted],
         "totalSum": total,
         **{name: paid.get(form, 0) for form, name in PAYMENT_FORMS.items()},
     }

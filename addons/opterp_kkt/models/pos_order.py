@@ -118,6 +118,8 @@ class PosOrder(models.Model):
                 **self._kkt_get_document_values(register, key, operation_type),
             })
         self.env['kkt.delivery']._wake()
+        if 'rejected' in self.kkt_receipt_ids.mapped('state'):
+            self.env['kkt.watch']._wake()
 
     def _kkt_build(self, receipt):
         """Build the document of a receipt that could not be built when its order was paid."""
@@ -176,23 +178,29 @@ class PosOrder(models.Model):
         """
         if self.currency_id.name != 'RUB':
             raise ffd.DocumentError('currency', currency=self.currency_id.name)
+        if not self.company_id.vat:
+            raise ffd.DocumentError('inn', company=self.company_id.name)
         items = self._kkt_get_items(operation_type)
         total = sum(item.total for item in items)
-        other = sum(item.total for item in self._kkt_get_items(REFUND if operation_type == SALE else SALE))
+        other = sum(line._kkt_get_total() for line in self._kkt_get_lines(REFUND if operation_type == SALE else SALE))
         tolerance = len(self.lines) + round(100 * self.config_id.cash_rounding * self.config_id.rounding_method.rounding)
         paid = ffd.share_payments(self._kkt_get_paid(operation_type), total, other, tolerance)
         return ffd.settlement(int(operation_type), items, paid, {'operator': self._kkt_get_cashier()})
 
-    def _kkt_get_items(self, operation_type):
+    def _kkt_get_lines(self, operation_type):
+        """The order's lines that belong into one document. A combo's own line has no price, its parts have."""
         sign = 1 if operation_type == SALE else -1
+        return self.lines.filtered(lambda line: sign * line.qty > 0 and not line.combo_line_ids)
+
+    def _kkt_get_items(self, operation_type):
         return [
             ffd.Item(
                 name=line.full_product_name or line.product_id.display_name,
-                quantity=Decimal(str(sign * line.qty)),
+                quantity=abs(Decimal(str(line.qty))),
                 total=line._kkt_get_total(),
                 vat_rate=line._kkt_get_vat_rate(),
             )
-            for line in self.lines if sign * line.qty > 0 and not line.combo_line_ids
+            for line in self._kkt_get_lines(operation_type)
         ]
 
     def _kkt_get_paid(self, operation_type):
@@ -214,6 +222,8 @@ class PosOrder(models.Model):
         texts = {
             'currency': self.env._(
                 "A fiscal receipt is in roubles, this order is in %(currency)s.", currency=error.values.get('currency')),
+            'inn': self.env._(
+                "%(company)s has no INN as its tax ID. Set it on the company, then press Retry.", company=error.values.get('company')),
             'no_items': self.env._("The order has no lines."),
             'negative_total': self.env._("The discounts are larger than the goods."),
             'quantity': self.env._("A line has no positive quantity."),

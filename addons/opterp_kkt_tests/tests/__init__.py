@@ -1,1 +1,11 @@
-from . import test_receipt, test_register, test_sale, test_tours
+from . import (
+    test_breaker_model,
+    test_ofd,
+    test_receipt,
+    test_refusal,
+    test_register,
+    test_rights,
+    test_sale,
+    test_tours,
+    test_watch,
+)

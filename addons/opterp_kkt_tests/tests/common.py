@@ -1,7 +1,9 @@
 import json
+from contextlib import contextmanager
 from copy import deepcopy
 
 from odoo.tests import new_test_user
+from odoo.tools import mute_logger
 
 from odoo.addons.point_of_sale.tests.common import TestPoSCommon
 
@@ -26,6 +28,12 @@ class KktCommon:
     def get_default_groups(cls):
         # EXTENDS 'base'
         return super().get_default_groups() | cls.env.ref('opterp_kkt.group_fiscal_admin')
+
+    @contextmanager
+    def _refuses(self, error):
+        """What is done here is refused by PostgreSQL itself; the test's transaction goes on."""
+        with mute_logger('odoo.sql_db'), self.assertRaises(error) as refusal, self.env.cr.savepoint():
+            yield refusal
 
     @classmethod
     def _create_ofd(cls, **values):

@@ -1,5 +1,6 @@
-from odoo.addons.point_of_sale.tests.test_frontend import TestPointOfSaleHttpCommon
 from odoo.tests import HttpCase, tagged
+
+from odoo.addons.point_of_sale.tests.test_frontend import TestPointOfSaleHttpCommon
 
 from .common import KktCommon
 
@@ -32,7 +33,7 @@ class TestKktTours(KktCommon, TestPointOfSaleHttpCommon):
             {'pos_order_id': refund.id, 'state': 'pending', 'operation_type': '2', 'fd_number': 2, 'hlc_drift': False,
              'refunded_receipt_id': sale.kkt_receipt_ids.id},
         ])
-        # The tour put the till's clock ahead, so that only a merged stamp is later than the till's.
+        # The computer's clock ran ahead, then was set back: wall clocks alone would put the refund before the sale.
         history = [till_stamp(sale), stamp(receipts[0]), till_stamp(refund), stamp(receipts[1])]
         self.assertEqual(history, sorted(set(history)), "cause before effect: till, register, till, register")
         self.assertEqual(sale.kkt_hlc['node'], refund.kkt_hlc['node'])

@@ -488,8 +488,10 @@ def test_dead_name_server(monkeypatch):
         assert assert_unavailable(transport, "no name server answers about ofd.invalid").duration < LATE
 
 
-def find(monkeypatch, *addresses):
+def find(monkeypatch, *addresses, family=socket.AF_INET):
+    """The name resolves to these; only the first is of another family."""
     found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", address) for address in addresses]
+    found[0] = (family, *found[0][1:])
     monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **kwargs: found)
 
 
@@ -498,6 +500,12 @@ def test_a_dead_address_leaves_time_for_the_next(monkeypatch):
         find(monkeypatch, dead, ("127.0.0.1", peer.port))
         answer = transport.send(DOCUMENT)
     assert answer.outcome is A and 0.4 < answer.duration < 1.0
+
+
+def test_an_address_family_that_the_machine_lacks_is_passed_over(monkeypatch):
+    with meeting(says(200, ACK)) as (transport, peer):
+        find(monkeypatch, ("::1", 1), ("127.0.0.1", peer.port), family=250)
+        assert transport.send(DOCUMENT).outcome is A
 
 
 def test_tls_with_a_plain_server():

@@ -1,0 +1,185 @@
+import os
+import re
+import subprocess
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+
+from odoo.exceptions import AccessError, ValidationError
+from odoo.tests import TransactionCase, new_test_user, tagged
+
+from .common import KktCommon
+
+EMULATOR_HOME = Path(__file__).parents[1]
+TOKEN = "s3cr3t-of-the-operator"
+
+
+@contextmanager
+def running_operator(*options):
+    """An OFD emulator in a process of its own; gives its URL."""
+    command = [sys.executable, '-m', 'ofd_emulator', '--port', '0', *options]
+    environment = {**os.environ, 'PYTHONPATH': str(EMULATOR_HOME)}
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            yield re.search(r'http://\S+', process.stdout.readline())[0]
+        finally:
+            process.terminate()
+
+
+@tagged('post_install', '-at_install')
+class TestOfd(KktCommon, TransactionCase):
+    """The operator's record: a token that goes in and never comes out, an address, a test of both."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.ofd = cls._create_ofd(token=TOKEN)
+        groups = 'base.group_allow_export,opterp_kkt.group_fiscal_admin'
+        cls.fiscal_admin = new_test_user(cls.env, 'fiscal', f'base.group_user,{groups}')
+        cls.system_admin = new_test_user(cls.env, 'system', f'base.group_system,{groups}')
+        cls.env.flush_all()
+        cls.env.invalidate_all()
+
+    # -- the token ---------------------------------------------------------------------------------------------------------
+
+    def test_token_goes_where_delivery_reads_it(self):
+        self.assertEqual(self.ofd._get_endpoint().token, TOKEN)
+        self.assertTrue(self.ofd.has_token)
+        self.assertFalse(self._create_ofd().has_token)
+
+    def test_token_is_never_shown(self):
+        ofd = self.ofd.with_user(self.fiscal_admin)
+        self.assertFalse(ofd.token)
+        self.assertEqual(ofd.read(['token']), [{'id': ofd.id, 'token': False}])
+        self.assertEqual(ofd.web_read({'token': {}, 'has_token': {}}), [{'id': ofd.id, 'token': False, 'has_token': True}])
+        self.assertNotIn(TOKEN, str(ofd.export_data(['name', 'token', 'url'])))
+        self.assertNotIn(TOKEN, str(ofd.read()))
+        self.assertNotIn(TOKEN, str(ofd.copy_data()))
+
+    def test_token_is_not_shown_to_who_has_just_saved_it(self):
+        ofd = self.ofd.with_user(self.fiscal_admin)
+        specification = {'token': {}, 'has_token': {}}
+        [saved] = ofd.web_save({'token': "another"}, specification)
+        self.assertEqual(saved, {'id': ofd.id, 'token': False, 'has_token': True})
+        self.assertEqual(self.ofd._get_endpoint().token, "another")
+        [created] = ofd.browse().web_save({'name': "New", 'url': 'http://127.0.0.1:9', 'token': "fresh"}, specification)
+        self.assertEqual(created, {'id': created['id'], 'token': False, 'has_token': True})
+
+    def test_token_is_not_searched(self):
+        model = self.env['kkt.ofd'].with_user(self.system_admin)
+        for search in (
+            lambda: model.search([('token', '=like', 's3%')]),
+            lambda: model.search([], order='token'),
+            lambda: model.formatted_read_group([], ['token']),
+        ):
+            with self.assertRaises(ValueError):
+                search()
+
+    def test_saving_without_a_token_keeps_it(self):
+        self.ofd.with_user(self.fiscal_admin).write({'name': "Renamed", 'token': False})
+        self.assertEqual(self.ofd._get_endpoint().token, TOKEN)
+
+    def test_token_is_replaced(self):
+        self.ofd.with_user(self.fiscal_admin).token = "another"
+        self.assertEqual(self.ofd._get_endpoint().token, "another")
+
+    def test_token_is_not_copied(self):
+        copy = self.ofd.copy()
+        self.assertFalse(copy.has_token)
+        self.assertNotEqual(copy.breaker_id, self.ofd.breaker_id)
+
+    def test_token_does_not_appear_in_the_chatter(self):
+        self.ofd.with_user(self.fiscal_admin).write({'token': "another", 'url': 'http://127.0.0.1:8'})
+        self.env.flush_all()
+        tracking = self.ofd.message_ids.sudo().tracking_value_ids
+        told = str(self.ofd.message_ids.mapped('body')) + str(tracking.read())
+        self.assertNotIn("another", told)
+        self.assertNotIn(TOKEN, told)
+
+    def test_secret_is_read_by_nobody(self):
+        for user in (self.fiscal_admin, self.system_admin):
+            for name, peep in self._get_ways_to_the_secret(user).items():
+                with self.subTest(user=user.login, way=name), self.assertRaises(AccessError):
+                    peep()
+
+    def _get_ways_to_the_secret(self, user):
+        ofd = self.ofd.with_user(user)
+        registers = self.env['kkt.register'].with_user(user)
+        guess = ('secret', '=like', 's3%')
+        return {
+            'attribute': lambda: ofd.secret,
+            'read': lambda: ofd.read(['secret']),
+            'web_read': lambda: ofd.web_read({'secret': {}}),
+            'export': lambda: ofd.export_data(['secret']),
+            'search': lambda: ofd.search([guess]),
+            'filter': lambda: ofd.filtered_domain([guess]),
+            'order': lambda: ofd.search([], order='secret'),
+            'group': lambda: ofd.formatted_read_group([], ['secret']),
+            'aggregate': lambda: ofd.formatted_read_group([], [], ['secret:array_agg']),
+            'search by the register': lambda: registers.search([('ofd_id.secret', '=like', 's3%')]),
+            'any of the register': lambda: registers.search([('ofd_id', 'any', [guess])]),
+            'group by the register': lambda: registers.formatted_read_group([], ['ofd_id.secret']),
+            'write': lambda: ofd.write({'secret': "mine"}),
+            'create': lambda: ofd.create({'name': "Mine", 'url': 'http://127.0.0.1:9', 'secret': "mine"}),
+        }
+
+    def test_secret_is_in_no_list_of_fields(self):
+        ofd = self.ofd.with_user(self.system_admin)
+        self.assertNotIn('secret', list(ofd.fields_get()))
+        self.assertNotIn('secret', list(ofd.read()[0]))
+
+    # -- the address -------------------------------------------------------------------------------------------------------
+
+    def test_url_is_http(self):
+        for url in ('ofd.example.com', 'ftp://127.0.0.1', 'file:///etc/passwd', ' http://127.0.0.1', 'javascript:alert(1)'):
+            with self.subTest(url=url), self.assertRaisesRegex(ValidationError, "must begin with http"):
+                self.ofd.url = url
+
+    def test_every_operator_has_its_own_breaker(self):
+        other = self._create_ofd(name="Other")
+        self.assertNotEqual(other.breaker_id, self.ofd.breaker_id)
+        self.assertRecordValues(other.breaker_id, [{'name': "Other", 'state': 'closed', 'mode': 'automatic'}])
+
+    def test_new_address_ends_a_pause(self):
+        for values in ({'url': 'http://127.0.0.1:8'}, {'token': "another"}):
+            self.ofd.write({'paused_until': '2099-01-01 00:00:00', 'pause_reason': "401"})
+            self.ofd.with_user(self.fiscal_admin).write(values)
+            self.assertRecordValues(self.ofd, [{'paused_until': False, 'pause_reason': False}])
+
+    def test_other_changes_leave_a_pause(self):
+        self.ofd.write({'paused_until': '2099-01-01 00:00:00'})
+        self.ofd.with_user(self.fiscal_admin).write({'name': "Renamed"})
+        self.assertTrue(self.ofd.paused_until)
+
+    def test_resume_ends_a_pause(self):
+        self.ofd.write({'paused_until': '2099-01-01 00:00:00', 'pause_reason': "401"})
+        self.ofd.with_user(self.fiscal_admin).action_resume()
+        self.assertRecordValues(self.ofd, [{'paused_until': False, 'pause_reason': False}])
+
+    # -- "Test connection" -------------------------------------------------------------------------------------------------
+
+    def _test_connection(self, url, token=False):
+        """What the button shows; it commits, so it runs on a cursor that may."""
+        ofd = self._create_ofd(url=url, token=token)
+        with self.enter_registry_test_mode(), self.registry.cursor() as cr:
+            return ofd.with_env(self.env(cr=cr, user=self.fiscal_admin.id)).action_test_connection()['params']
+
+    def test_connection_to_an_operator_that_accepts_us(self):
+        with running_operator('--token', TOKEN) as url:
+            shown = self._test_connection(url, TOKEN)
+        self.assertEqual(shown['type'], 'success', shown)
+        self.assertFalse(shown['sticky'])
+
+    def test_connection_with_a_wrong_token(self):
+        with running_operator('--token', TOKEN) as url:
+            shown = self._test_connection(url, "wrong-t0ken")
+        self.assertEqual(shown['type'], 'danger')
+        self.assertIn("credentials", shown['title'])
+        self.assertNotIn("wrong-t0ken", str(shown))
+
+    def test_connection_to_a_closed_port(self):
+        with running_operator() as url:
+            pass
+        shown = self._test_connection(url)  # where it was, nobody listens now
+        self.assertEqual(shown['type'], 'danger')
+        self.assertIn("can't be reached", shown['title'])
