@@ -4,7 +4,7 @@ export KKT_STARTED := $(shell date +%s)
 during := docker/services.sh during
 python := .run/venv/bin/python
 
-.PHONY: help setup demo test run poc bench clean
+.PHONY: help setup demo test run poc nemesis bench clean
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
 
@@ -23,8 +23,13 @@ run: setup ## the demo shop in your browser, until Ctrl-C
 poc: setup ## the proofs over real processes
 	@$(during) docker/test.sh poc
 
+nemesis: setup ## faults of all kinds while the tills sell: SEED=7 MINUTES=2 REGISTERS=4 RATE=4 ONLY="KIND …"
+	@$(during) sh -c 'docker/database.sh template && exec $(python) addons/opterp_kkt_tests/poc/nemesis \
+		$(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES)) $(if $(REGISTERS),--registers $(REGISTERS)) \
+		$(if $(RATE),--rate $(RATE)) $(if $(ONLY),--only $(ONLY))'
+
 bench: setup ## side-by-side measurements
-	@$(during) $(python) addons/opterp_kkt_tests/bench
+	@$(during) sh -c 'docker/database.sh template && exec $(python) addons/opterp_kkt_tests/bench'
 
 clean: ## remove everything that was made here (Odoo stays in ~/.cache/opterp-kkt)
 	@docker/services.sh clean

@@ -1,15 +1,18 @@
 #!/usr/bin/env bash
 # Databases of this checkout; PostgreSQL must be up.
 #
-#   database.sh demo          opterp_kkt_demo, the shop with demo data: made once, updated when the addon changed
-#   database.sh fresh NAME    an empty shop without our addons, copied in a second from one that is made once
-#   database.sh drop NAME
+#   database.sh demo          opterp_kkt_demo, the shop with demo data, to click in; implies template
+#   database.sh template      opterp_kkt_template, the same shop for tests to copy: nobody opens it
+#   database.sh fresh NAME    Odoo without our addons or data, a copy of opterp_kkt_base
+#
+# Each is made once; when the addon changed the template is made anew and the demo shop updated.
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/env.sh"
 . "$KKT_HOME/docker/steps.sh"
 cd "$KKT_HOME"
 
 base=opterp_kkt_base
+template=opterp_kkt_template
 demo=opterp_kkt_demo
 filestore=.run/data/filestore
 log=.run/log/database.log
@@ -32,6 +35,14 @@ odoo_once() { # database, arguments
     fail "Odoo could not prepare the database $1: see $log"
 }
 
+# A copy is another database: it has an identity of its own. Stored files are named by their content and never change.
+copy() { # from, to
+    drop "$2"
+    query "CREATE DATABASE \"$2\" TEMPLATE \"$1\""
+    [ ! -d "$filestore/$1" ] || cp -rl "$filestore/$1" "$filestore/$2"
+    query "UPDATE ir_config_parameter SET value = gen_random_uuid() WHERE key = 'database.uuid'" "$2"
+}
+
 # --- the demo shop -------------------------------------------------------------------------------------------
 
 # Whatever of the addon ends up in the database. The rest is read from its files at every start.
@@ -40,21 +51,47 @@ addon_version() {
         -print0 | LC_ALL=C sort -z | xargs -0 sha256sum | sha256sum | cut -c1-16
 }
 
-prepare_demo() {
-    local wanted found
-    wanted=$(addon_version)
-    found=$(version_of "$demo")
+# Odoo loads demo data of a module only where all that it depends on has it; we want our shop, not Odoo's furniture.
+load_demo_data() { # database
+    odoo shell -d "$1" --no-http --log-level=warn >>"$log" 2>&1 <<-'END' || fail "the demo data could not be loaded: see $log"
+		from odoo.tools.convert import convert_file
+		convert_file(env, 'opterp_kkt', 'demo/optical_shop.xml', None, mode='init', noupdate=True)
+		env.cr.commit()
+	END
+}
+
+make_template() {
+    prepare_base
+    say "making the demo shop"
+    copy "$base" "$template"
+    odoo_once "$template" -i opterp_kkt --load-language=ru_RU
+    load_demo_data "$template"
+}
+
+update() {
+    say "updating $1 to the changed addon"
+    odoo_once "$1" -u opterp_kkt --load-language=ru_RU
+}
+
+prepare_template() {
+    local wanted=$1 found
+    found=$(version_of "$template")
     [ "$wanted" != "$found" ] || return 0
-    if [ -n "$found" ]; then
-        say "updating the demo shop to the changed addon"
-        odoo_once "$demo" -u opterp_kkt --load-language=ru_RU
-    else
-        say "making the demo shop (about a minute)"
-        drop "$demo"
-        odoo_once "$demo" -i opterp_kkt --with-demo --load-language=ru_RU
+    make_template
+    set_version "$template" "$wanted"
+}
+
+prepare_demo() {
+    local wanted=$1 found
+    found=$(version_of "$demo")
+    if [ -z "$found" ]; then
+        copy "$template" "$demo"
+        say "the demo shop is ready"
+    elif [ "$found" != "$wanted" ]; then
+        update "$demo"
     fi
     set_version "$demo" "$wanted"
-    say "the demo shop is ready"
+    query "UPDATE kkt_ofd SET url = 'http://127.0.0.1:$KKT_OFD_PORT' WHERE url LIKE 'http://127.0.0.1:%'" "$demo"
 }
 
 # --- fresh databases -----------------------------------------------------------------------------------------
@@ -79,18 +116,17 @@ prepare_base() {
     set_version "$base" "$wanted"
 }
 
-# A copy is another database: it has an identity of its own.
-fresh() {
-    prepare_base
-    drop "$1"
-    query "CREATE DATABASE \"$1\" TEMPLATE $base"
-    [ ! -d "$filestore/$base" ] || cp -r "$filestore/$base" "$filestore/$1"
-    query "UPDATE ir_config_parameter SET value = gen_random_uuid() WHERE key = 'database.uuid'" "$1"
-}
 
 case "${1:-} $#" in
-    'demo 1') prepare_demo ;;
-    'fresh 2') fresh "$2" ;;
-    'drop 2') drop "$2" ;;
-    *) fail "usage: database.sh demo | fresh NAME | drop NAME" ;;
+    'template 1') prepare_template "$(addon_version)" ;;
+    'demo 1')
+        version=$(addon_version)
+        prepare_template "$version"
+        prepare_demo "$version"
+        ;;
+    'fresh 2')
+        prepare_base
+        copy "$base" "$2"
+        ;;
+    *) fail "usage: database.sh template | demo | fresh NAME" ;;
 esac

@@ -42,12 +42,13 @@ mirrors() {
         awk '$1 ~ /^(https?|ftp|file|copy|mirror)/ && !/security/ && !seen[$1]++ {print $1}'
 }
 
-# apt with a state of its own in $work: this machine's apt sees nothing of it.
+# apt with a state of its own in $work: this machine's apt sees nothing of it. A mirror that lags behind will do:
+# signatures are still checked.
 private_apt() {
     "$1" -qq -o Dir::State="$work" -o Dir::State::lists="$work/lists" -o Dir::State::status="$work/status" \
         -o Dir::Cache="$work" -o Dir::Etc::sourcelist="$work/sources.list" -o Dir::Etc::sourceparts=- \
         -o Dir::Etc::preferencesparts=- -o Dir::Etc::preferences=- -o APT::Sandbox::User="$(id -un)" \
-        -o Acquire::Languages=none -o Acquire::PDiffs=false "${@:2}" >>"$work/log" 2>&1
+        -o Acquire::Check-Valid-Until=false -o Acquire::Languages=none -o Acquire::PDiffs=false "${@:2}" >>"$work/log" 2>&1
 }
 
 open_release() { # mirror, release

@@ -31,7 +31,7 @@ wait_for "$KKT_OFD_PORT" $! "the OFD emulator" .run/log/ofd.log
 odoo -d opterp_kkt_demo --logfile .run/log/odoo.log >/dev/null 2>&1 &
 wait_for "$KKT_HTTP_PORT" $! Odoo .run/log/odoo.log
 
-say "the shop is open: http://127.0.0.1:$KKT_HTTP_PORT  login admin, password admin"
+say "the shop is open: http://127.0.0.1:$KKT_HTTP_PORT  (kassir / kassir sells, admin / admin sees all)"
 say "what the OFD got: http://127.0.0.1:$KKT_OFD_PORT   logs: .run/log   Ctrl-C ends"
 wait -n
 fail "Odoo or the OFD emulator ended: see .run/log"

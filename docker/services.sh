@@ -146,27 +146,34 @@ clean() {
 
 # Every `during` holds the lock in common; who can then have it alone is the last one and turns off the lights.
 during() {
-    local child status=0
+    local status
     mkdir -p "$run"
-    exec 9>"$run/services.lock"
-    flock 9
+    exec 9>"$run/services.lock" 8>"$run/start.lock"
+    flock -s 9
+    flock 8
     if ! pg_running || ! redis_running; then
         touch "$run/services.ours"
         start ""
     fi
-    flock -s 9
+    flock -u 8
     trap leave EXIT
     set -m # a process group of its own, so that an interrupt reaches everything that COMMAND started
     "$@" 9>&- &
     child=$!
     set +m
-    trap 'trap "" INT TERM; kill -INT -- -$child 2>/dev/null' INT TERM
-    wait "$child" || status=$?
-    while kill -0 "$child" 2>/dev/null; do wait "$child" || status=$?; done
+    trap 'kill -INT -- -$child 2>/dev/null' INT
+    trap 'kill -TERM -- -$child 2>/dev/null' TERM
+    # A signal ends a wait, but not yet the child, nor what the child started.
+    while status=0; wait "$child" || status=$?; kill -0 "$child" 2>/dev/null; do :; done
+    for _ in {1..100}; do
+        kill -0 -- "-$child" 2>/dev/null || break
+        sleep 0.1
+    done
     return "$status"
 }
 
 leave() {
+    trap '' INT TERM
     if flock -n -x 9 && [ -e "$run/services.ours" ]; then
         stop ""
         rm -f "$run/services.ours"

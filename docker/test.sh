@@ -31,7 +31,10 @@ odoo_tests() {
 # The browser tours ran in the step before.
 pytest_odoo() { pytest -q --odoo-database="$db" "$tests/tests"; }
 
-poc() { pytest -p no:odoo -v -s "$tests/poc"; }
+poc() {
+    docker/database.sh template
+    pytest -p no:odoo -v -s "$tests/poc"
+}
 
 # Adds what the step's last line counts, pytest's or Odoo's, to the sums; a step that counts nothing counts as one,
 # but a run without any test has failed.
@@ -56,7 +59,7 @@ run_step() { # name
     case $1 in
         odoo) odoo_tests ;;
         *) "${1/-/_}" ;;
-    esac 2>&1 | tee "$log" || status=$?
+    esac 2>&1 | tee -i "$log" || status=$?
     count "$log" "$status"
     summary+=("$(printf '%-12s %4d s  %s' "$1" $(($(date +%s) - started)) "$tally")")
 }
