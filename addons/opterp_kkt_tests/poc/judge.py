@@ -19,7 +19,9 @@ class Receipt:
     """One fiscal document as the shop's database has it.
 
     `register` is the fiscal drive number; `hlc` is (local time in ms, logical counter); `order` the
-    pos.order's id (None for shift documents); `refunds` the key of the sale that this document takes back.
+    pos.order's id (None for shift documents) and `uuid` its till's name for it; `refunds` the key of the sale that
+    this document takes back; `created` when its transaction began, in s since 1970; `till_hlc` the till's own stamp,
+    None when it was not to be believed.
     """
 
     key: str
@@ -30,6 +32,9 @@ class Receipt:
     order: int | None = None
     operation_type: str = "1"
     refunds: str | None = None
+    uuid: str | None = None
+    created: float = 0.0
+    till_hlc: tuple[int, int] | None = None
 
     def __str__(self):
         return f"FD {self.fd_number} of register {self.register} (key {self.key}, {self.state})"
@@ -116,11 +121,12 @@ def in_order(history: History, rejected: Iterable[str] = ()) -> list[str]:
     return violations
 
 
-def one_in_flight(history: History) -> list[str]:
+def one_in_flight(history: History, guards_were_lost: bool = False) -> list[str]:
     """I3, I4: a register never has two documents under way at once.
 
     A request lasts from its arrival to its answer or the end of its connection. One that was never answered
-    ends where its key is next asked about: its sender had given up.
+    ends where its key is next asked about: its sender had given up. When PostgreSQL ended sessions, and guards with
+    them, a holder may still have one under way that does not know yet that it is over: then this holds per epoch.
     """
     violations = []
     for register, requests in _by_register(history).items():
@@ -130,7 +136,7 @@ def one_in_flight(history: History) -> list[str]:
             violations += [
                 f"register {register}: {_words(request)} arrived while {_words(other)} was under way"
                 for _end, other in under_way
-                if other["key"] != request["key"]
+                if other["key"] != request["key"] and not (guards_were_lost and other["epoch"] != request["epoch"])
             ]
             under_way.append((_end(request, requests[position + 1 :]), request))
     return violations
@@ -202,7 +208,39 @@ def refunds_follow_sales(receipts: Iterable[Receipt]) -> list[str]:
     ]
 
 
-def violations(history: History, receipts: Iterable[Receipt], order_ids: Iterable[int] = ()) -> list[str]:
+def later_than_the_tills_stamp(receipts: Iterable[Receipt]) -> list[str]:
+    """I8: a receipt's clock is later than the stamp that its till gave the sale, if that was believed."""
+    return [
+        f"{receipt} has HLC {receipt.hlc}, not later than its till's {receipt.till_hlc}"
+        for receipt in receipts
+        if receipt.till_hlc and receipt.fd_number is not None and receipt.hlc <= receipt.till_hlc
+    ]
+
+
+def effects_follow_causes(pairs: Iterable[tuple[str, str]], receipts: Iterable[Receipt]) -> list[str]:
+    """I8: of orders (uuids) of which the first was answered before the second was sent, the second's clock is later."""
+    stamps = defaultdict(list)
+    for receipt in receipts:
+        if receipt.fd_number is not None:
+            stamps[receipt.uuid].append(receipt.hlc)
+    return [
+        f"order {effect} has HLC {min(stamps[effect])}, not later than {max(stamps[cause])} of order {cause}, which came before"
+        for cause, effect in pairs
+        if stamps[cause] and stamps[effect] and min(stamps[effect]) <= max(stamps[cause])
+    ]
+
+
+def answered_orders_exist(answers: Iterable[tuple[str, dict | None]], receipts: Iterable[Receipt]) -> list[str]:
+    """I1: every order (uuid) that a till sent was answered in the end, and has its receipt."""
+    known = {receipt.uuid for receipt in receipts}
+    answers = list(answers)
+    return [f"order {uuid} never got an answer" for uuid, row in answers if not row] + [
+        f"order {uuid} was answered and has no receipt" for uuid, row in answers if row and uuid not in known]
+
+
+def violations(
+    history: History, receipts: Iterable[Receipt], order_ids: Iterable[int] = (), guards_were_lost: bool = False
+) -> list[str]:
     """Return everything that is wrong with a shop that has come to rest: nothing left to deliver, good documents only."""
     receipts = list(receipts)
     rejected = [receipt.key for receipt in receipts if receipt.state == "rejected"]
@@ -212,8 +250,56 @@ def violations(history: History, receipts: Iterable[Receipt], order_ids: Iterabl
         *rejected_only_when_refused(history, receipts),
         *bytes_never_change(history),
         *in_order(history, rejected),
-        *one_in_flight(history),
+        *one_in_flight(history, guards_were_lost),
         *epochs_never_fall(history),
         *clocks_grow(receipts),
         *refunds_follow_sales(receipts),
+        *later_than_the_tills_stamp(receipts),
     ]
+
+
+# --- the breaker: `events` are its transitions, oldest first, `at` in ms ---------------------------------------
+
+
+LEGAL = {("closed", "open"), ("open", "half_open"), ("half_open", "open"), ("half_open", "closed")}
+
+
+def legal_transitions(events: list[dict]) -> list[str]:
+    """I7: from closed on, each transition is one of the machine's and begins where the one before ended."""
+    states = ["closed", *(event["to_state"] for event in events)]
+    return [
+        f"{event['from_state']} → {event['to_state']} after {state}"
+        for state, event in zip(states, events, strict=False)
+        if event["from_state"] != state or (event["from_state"], event["to_state"]) not in LEGAL
+    ]
+
+
+def quiet_while_open(history: History, events: list[dict]) -> list[str]:
+    """I7: nothing starts while the breaker is open; of each register one attempt (a look-up and the sending that
+    follows it) may have been under way.
+    """
+    violations = []
+    for began, ended in _windows(events, "open"):
+        for register, requests in _by_register(history).items():
+            late = Counter(request["method"] for request in requests if began < request["arrived"] < ended)
+            if max(late.values(), default=0) > 1:
+                violations.append(f"register {register}: {dict(late)} arrived while the breaker was open")
+    return violations
+
+
+def one_probe_at_a_time(history: History, events: list[dict]) -> list[str]:
+    """I7: while the breaker is half-open, no two requests are under way at once."""
+    violations = []
+    for began, ended in _windows(events, "half_open"):
+        probes = sorted((r for r in history if began < r["arrived"] < ended), key=lambda request: request["arrived"])
+        violations += [
+            f"{_words(after)} arrived while {_words(before)} was under way, both as probes"
+            for before, after in pairwise(probes)
+            if after["arrived"] < _end(before, probes[probes.index(before) + 1 :])
+        ]
+    return violations
+
+
+def _windows(events: list[dict], state: str) -> list[tuple[float, float]]:
+    """From when to when the breaker was in that state."""
+    return [(begin["at"], end["at"]) for begin, end in pairwise(events) if begin["to_state"] == state]

@@ -73,10 +73,10 @@ class Server:
     stop_signal = signal.SIGTERM
     _alive: set["Server"] = set()
 
-    def __init__(self, name: str, *, user: str | None = None):
+    def __init__(self, name: str, *, user: str | None = None, port: int | None = None):
         self.name = name
         self.user = user
-        self.port = free_port()
+        self.port = port or free_port()
         self.log = new_file(name, ".log")
         self.process: subprocess.Popen | None = None
         self.start_seconds = 0.0

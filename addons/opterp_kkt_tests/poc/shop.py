@@ -13,13 +13,15 @@ from poc.till import Client, Till
 
 RECEIPTS = """
     SELECT r.idempotency_key, r.fiscal_drive_number, r.fd_number, r.state, r.hlc_local_time, r.hlc_logical_counter,
-           r.pos_order_id, r.operation_type,
+           r.pos_order_id, r.operation_type, o.uuid, extract(epoch FROM r.create_date AT TIME ZONE 'UTC')::float8 AS created,
+           CASE WHEN NOT coalesce(r.hlc_drift, false) THEN o.kkt_hlc END AS merged,
            (SELECT min(sale.idempotency_key)
               FROM pos_order_line back
               JOIN pos_order_line sold ON sold.id = back.refunded_orderline_id
               JOIN kkt_receipt sale ON sale.pos_order_id = sold.order_id
              WHERE back.order_id = r.pos_order_id) AS refunds
       FROM kkt_receipt r
+ LEFT JOIN pos_order o ON o.id = r.pos_order_id
   ORDER BY r.id
 """
 PAID_ORDERS = """
@@ -49,6 +51,9 @@ def read_receipts(database: Database) -> list[Receipt]:
             order=row["pos_order_id"],
             operation_type=row["operation_type"],
             refunds=row["refunds"],
+            uuid=row["uuid"],
+            created=row["created"],
+            till_hlc=row["merged"] and (row["merged"]["local_time"], row["merged"]["logical_counter"]),
         )
         for row in database.query(RECEIPTS)
     ]
@@ -150,7 +155,7 @@ class Shop:
     def receipts(self) -> list[Receipt]:
         return [receipt for receipt in read_receipts(self.database) if receipt.key not in self._earlier_receipts]
 
-    def violations(self) -> list[str]:
+    def violations(self, guards_were_lost: bool = False) -> list[str]:
         """Judge the shop at rest; see `judge`."""
         orders = [row["id"] for row in self.database.query(PAID_ORDERS, self._earlier_order)]
-        return judge.violations(self.ofd.history(), self.receipts(), orders)
+        return judge.violations(self.ofd.history(), self.receipts(), orders, guards_were_lost)

@@ -21,7 +21,7 @@ import requests
 from poc.judge import is_acceptance
 from poc.processes import ROOT, RUN, Server, children, free_port, new_file, wait_until
 
-TEMPLATE = "opterp_kkt_demo"
+TEMPLATE = "opterp_kkt_template"
 INITDB_OPTIONS = "-U odoo -A trust -E UTF8 --locale=C.UTF-8 --no-sync".split()
 # Without fsync a commit still reaches the kernel before it is confirmed, so it survives the end of the process.
 POSTGRES_OPTIONS = (
@@ -272,12 +272,14 @@ class Odoo(Server):
         data_dir: Path | None = None,
         options: tuple[str, ...] = (),
         environment: dict[str, str] | None = None,
+        port: int | None = None,
+        gevent_port: int | None = None,
     ):
-        super().__init__("odoo")
+        super().__init__("odoo", port=port)
         self.database = database
         self.workers = workers
         self.crons = crons
-        self.gevent_port = free_port()
+        self.gevent_port = gevent_port or free_port()
         self.data_dir = data_dir or database.data_dir
         self.options = options
         self.url = f"http://127.0.0.1:{self.port}"
@@ -331,10 +333,10 @@ class Emulator(Server):
     does.
     """
 
-    def __init__(self):
-        super().__init__("ofd")
+    def __init__(self, *, port: int | None = None, history_file: Path | None = None):
+        super().__init__("ofd", port=port)
         self.url = f"http://127.0.0.1:{self.port}"
-        self.history_file = new_file("ofd", ".jsonl")
+        self.history_file = history_file or new_file("ofd", ".jsonl")
 
     def command(self):
         return [

@@ -3,9 +3,12 @@
 it speak.
 """
 
+from datetime import UTC, datetime
+
 import pytest
 from poc import judge
 from poc.judge import Receipt
+from poc.nemesis import audit
 
 DRIVE = "9999078900001234"
 
@@ -95,6 +98,10 @@ def test_a_good_history_is_left_alone():
             [1, 2],
             "not later than (1001, 0) of its sale",
         ),
+        ([request(1, 1)], [receipt(1, till_hlc=(1001, 0))], [1], "not later than its till's (1001, 0)"),
+        ([request(1, 1)], [receipt(1, state="pending")], [1], "not recorded: FD 1"),
+        ([request(1, 1, "failed")], [receipt(1, state="delivered")], [1], "lost: FD 1"),
+        ([request(1, 1, "failed")], [receipt(1, state="rejected")], [1], "rejected, but the OFD never refused it: FD 1"),
     ],
 )
 def test_each_fault_is_seen_and_only_that(history, receipts, orders, words):
@@ -130,3 +137,156 @@ def test_registers_do_not_wait_for_each_other():
     other = {"register": "other", "key": "o7"}
     history = [request(1, 1, answered=9000.0), request(2, 7, **other), request(3, 8, **other | {"key": "o8"})]
     assert judge.one_in_flight(history) == judge.in_order(history) == judge.epochs_never_fall(history) == []
+
+
+def test_a_holder_that_lost_its_guard_may_still_have_one_under_way_but_not_two():
+    stale = request(1, 1, answered=9000.0)
+    newer = request(2, 2, epoch=2)
+    assert len(judge.one_in_flight([stale, newer])) == 1
+    assert judge.one_in_flight([stale, newer], guards_were_lost=True) == []
+    assert len(judge.one_in_flight([stale, newer, request(3, 3)], guards_were_lost=True)) == 1
+
+
+def test_what_came_later_has_a_later_clock_on_whichever_register():
+    first, second = receipt(1, uuid="a", hlc=(1005, 0)), receipt(1, uuid="b", register="other", hlc=(1004, 0))
+    assert judge.effects_follow_causes([("b", "a")], [first, second]) == []
+    assert "order b has HLC (1004, 0), not later" in judge.effects_follow_causes([("a", "b")], [first, second])[0]
+
+
+def test_orders_without_an_answer_and_answers_without_a_receipt_are_seen():
+    answers = [("a", {"id": 1}), ("b", None), ("c", {"id": 3})]
+    assert judge.answered_orders_exist(answers[:1], [receipt(1, uuid="a")]) == []
+    found = judge.answered_orders_exist(answers, [receipt(1, uuid="a"), receipt(2, uuid="b")])
+    assert found == ["order b never got an answer", "order c was answered and has no receipt"]
+
+
+# --- PostgreSQL's notes ----------------------------------------------------------------------------------------
+
+BREAKER = {
+    "version": 0, "state": "closed", "mode": "automatic", "failure_count": 0, "failure_threshold": 5, "success_count": 0,
+    "success_threshold": 2, "retry_at": None, "probe_owner": None, "probe_until": None,
+}
+
+
+def moment(at):
+    return datetime.fromtimestamp(at, UTC).replace(tzinfo=None).isoformat()
+
+
+def breaker_notes(*changes):
+    """Notes of a breaker from closed on, the n-th at n seconds."""
+    rows = [BREAKER]
+    for number, change in enumerate(changes, start=1):
+        rows.append(rows[-1] | {"version": number} | change)
+    return [
+        {"at": float(number), "relation": audit.BREAKER, "before": before, "row": row}
+        for number, (before, row) in enumerate(zip(rows, rows[1:], strict=False), start=1)
+    ]
+
+
+def receipt_note(state, before="pending", epoch=1, key="k1", **more):
+    row = {"id": key, "register_id": 7, "idempotency_key": key, "fd_number": 1, "fiscal_drive_number": DRIVE}
+    return {
+        "at": 2.5, "relation": audit.RECEIPT, "before": row | {"state": before, "delivery_epoch": epoch},
+        "row": row | {"state": state, "delivery_epoch": epoch}} | more
+
+
+def holder_note(epoch, before=None, **more):
+    return {
+        "at": 0.5, "relation": audit.HOLDER, "before": {"epoch": epoch - 1 if before is None else before},
+        "row": {"epoch": epoch, "register_id": 7}} | more
+
+
+FAILURES = [{"failure_count": count} for count in (1, 2, 3, 4)]
+OPEN = {"state": "open", "failure_count": 5, "retry_at": moment(6)}
+PROBE = {"state": "half_open", "retry_at": None, "probe_owner": "host:1:aa/7/1", "probe_until": moment(20)}
+HALF = {"probe_owner": None, "probe_until": None, "success_count": 1}
+CLOSED = {"state": "closed", "failure_count": 0, "success_count": 0, "probe_owner": None, "probe_until": None}
+LIFE = [*FAILURES, OPEN, PROBE, HALF, PROBE, CLOSED]
+
+
+def test_a_breaker_that_does_as_it_should_is_left_alone():
+    notes = [holder_note(1), *breaker_notes(*LIFE), receipt_note("sending"), receipt_note("delivered", "sending")]
+    assert audit.violations(notes, [request(1, 1)]) == []
+
+
+@pytest.mark.parametrize(
+    "changes, words",
+    [
+        ([*FAILURES[:3], OPEN], "closed → open (version 4) is not allowed"),
+        ([*FAILURES, OPEN | {"retry_at": moment(7)}, PROBE], "open → half_open (version 6) is not allowed"),
+        ([*FAILURES, OPEN, CLOSED], "open → closed (version 6) is not allowed"),
+        ([*FAILURES, OPEN, PROBE, CLOSED], "half_open → closed (version 7) is not allowed"),
+        ([*FAILURES, OPEN, PROBE, HALF, OPEN], "half_open → open (version 8) is not allowed"),
+        ([PROBE], "closed → half_open (version 1) is not allowed"),
+        ([FAILURES[0], FAILURES[1] | {"version": 1}], "version 1 follows 1"),
+        ([*FAILURES, OPEN, PROBE, PROBE | {"probe_owner": "other/8/1"}], "other/8/1 became the probe while host:1:aa/7/1 was"),
+    ],
+)
+def test_each_wrong_move_of_the_breaker_is_seen(changes, words):
+    found = audit.violations(breaker_notes(*changes), [])
+    assert len(found) == 1 and words in found[0], found
+
+
+def test_a_probe_whose_permit_ran_out_may_be_followed_by_another():
+    notes = breaker_notes(*FAILURES, OPEN, PROBE | {"probe_until": moment(6.5)}, PROBE | {"probe_owner": "other/8/1"})
+    assert audit.violations(notes, []) == []
+
+
+@pytest.mark.parametrize("notes, words", [
+    ([*breaker_notes(*FAILURES, OPEN), receipt_note("sending")], "was claimed while the breaker was open"),
+    ([*breaker_notes(*FAILURES, OPEN, PROBE), receipt_note("sending", epoch=2)], "was claimed while the breaker was half_open"),
+    ([holder_note(2, 2)], "epoch 2 of register 7 follows 2"),
+    ([holder_note(1), holder_note(2), receipt_note("sending")], "became sending by epoch 1, but 2 holds"),
+    ([holder_note(1), receipt_note("sending"), holder_note(2), receipt_note("delivered", "sending")], "delivered by epoch 1"),
+])
+def test_claims_and_records_out_of_turn_are_seen(notes, words):
+    found = audit.violations(notes, [])
+    assert len(found) == 1 and words in found[0], found
+
+
+def test_sending_more_often_than_claiming_is_seen():
+    notes, sent = [holder_note(1), receipt_note("sending")], [request(1, 1, "dropped")]
+    assert audit.sent_as_claimed(notes, sent) == []
+    assert "sent 2 times by epoch 1, which claimed it 1 times" in audit.sent_as_claimed(notes, [*sent, request(2, 1)])[0]
+    assert "sent 1 times by epoch 2" in audit.sent_as_claimed(notes, [*sent, request(2, 1, epoch=2)])[0]
+
+
+def test_a_take_over_lasts_from_the_claim_of_the_dead_to_the_next_holder():
+    notes = [
+        holder_note(1), receipt_note("sending", at=1.0), holder_note(2, at=4.0), receipt_note("sending", "sending", 2, at=4.1),
+        receipt_note("delivered", "sending", 2, at=5.0)]
+    assert list(audit.take_overs(notes)) == [(1.0, 4.0)]
+
+
+def transition(at, from_state, to_state):
+    return {"at": at, "from_state": from_state, "to_state": to_state}
+
+
+OPENED = transition(2000, "closed", "open")
+HALF_OPEN = transition(9000, "open", "half_open")
+CLOSED = transition(20000, "half_open", "closed")
+
+
+@pytest.mark.parametrize(
+    "events, words",
+    [
+        ([OPENED, HALF_OPEN, CLOSED], []),
+        ([OPENED, CLOSED], ["half_open → closed after open"]),
+        ([OPENED, transition(3000, "open", "closed")], ["open → closed after open"]),
+    ],
+)
+def test_only_the_machines_own_transitions_are_legal(events, words):
+    assert judge.legal_transitions(events) == words
+
+
+def test_one_attempt_may_still_arrive_once_the_breaker_is_open():
+    late = [request(1, 1, arrived=1000), request(2, 2, "lookup_miss", method="GET", arrived=2100), request(3, 2, arrived=2200)]
+    assert judge.quiet_while_open(late, [OPENED, HALF_OPEN]) == []
+    assert "while the breaker was open" in judge.quiet_while_open([*late, request(4, 3, arrived=2900)], [OPENED, HALF_OPEN])[0]
+
+
+def test_probes_follow_one_another():
+    probes = [request(1, 1, arrived=9100), request(2, 2, arrived=9700, register="9999078900005678")]
+    assert judge.one_probe_at_a_time(probes, [HALF_OPEN, CLOSED]) == []
+    probes[1] |= {"arrived": 9300}
+    assert "both as probes" in judge.one_probe_at_a_time(probes, [HALF_OPEN, CLOSED])[0]

@@ -94,9 +94,7 @@ class Tax:
 
 @dataclass
 class Line:
-    """One order line. Quantity and price are as typed; a refund has a negative quantity and its origin's line
-    id.
-    """
+    """One order line as typed; a refund has a negative quantity and the id of the line it takes back."""
 
     product: dict
     quantity: Decimal
@@ -217,11 +215,21 @@ class Till(Client):
 
     def refund(self, row: dict, lines: dict[int, Decimal] | None = None, **values) -> dict:
         """Take back a paid order, or of it `lines`: {line id: quantity}. The money goes back in cash."""
+        return self.sync(self.refund_order(row, lines, **values))
+
+    def refund_order(self, row: dict, lines: dict[int, Decimal] | None = None, **values) -> dict:
+        """Build the order of a `refund`."""
+        return self.order(self._taken_back(row, lines), payments="exact", is_refund=True, **values)
+
+    def exchange(self, row: dict, lines: list[Line]) -> dict:
+        """Take back a paid order and sell `lines` instead; the difference is paid in cash."""
+        return self.sell([*lines, *self._taken_back(row)])
+
+    def _taken_back(self, row: dict, lines: dict[int, Decimal] | None = None) -> list[Line]:
         sold = self.call("pos.order.line", "read", row["lines"], ["product_id", "qty", "price_unit", "discount", "tax_ids"])
-        back = [
+        return [
             self._refunded(line, (lines or {}).get(line["id"], line["qty"])) for line in sold if not lines or line["id"] in lines
         ]
-        return self.sync(self.order(back, payments="exact", is_refund=True, **values))
 
     def _refunded(self, line: dict, quantity) -> Line:
         tax = self.taxes.get(next(iter(line["tax_ids"]), None))

@@ -165,6 +165,7 @@ class TestPoison(DeliveryCommon):
         self.operator.verdicts[self.poison.idempotency_key] = FAILED
         config, self.other_register = self._create_second_shop()
         self.other_register.ofd_id = self.register.ofd_id
+        self.breaker = self.register.ofd_id.breaker_id
         self._open_session(config)
 
     def _fail(self, count):
@@ -181,10 +182,12 @@ class TestPoison(DeliveryCommon):
     def _count_sent(self):
         return sum(key == self.poison.idempotency_key for key, _payload in self.operator.sent)
 
-    def _hold(self, register):
-        # the breaker is not what is tested here
-        self.register.ofd_id.breaker_id.sudo()._reset()
-        return super()._hold(register)
+    def _fail_in_outage(self, count):
+        """The poison fails, and nothing else passes; somebody closes the breaker again and again."""
+        for _number in range(count):
+            self.breaker.sudo()._reset()
+            self._deliver()
+        self.breaker.sudo()._reset()
 
     def test_held_after_so_many_tries(self):
         self._fail(4)
@@ -205,14 +208,24 @@ class TestPoison(DeliveryCommon):
         self.assertEqual(self.next.state, 'pending')
         self.assertFalse(self.other_register.hold_reason)
 
+    def test_it_does_not_cut_off_the_others(self):
+        self._fail(2)
+        self._deliver(count=6)
+        self.assertRecordValues(self.breaker, [{'state': 'closed', 'failure_count': 0}])
+
+    def test_an_outage_opens_the_breaker(self):
+        self._deliver(count=6)
+        self.assertRecordValues(self.breaker, [{'state': 'open', 'failure_count': 5}])
+        self.assertEqual(self._count_sent(), 5)
+
     def test_an_outage_holds_nothing(self):
-        self._deliver(count=12)
+        self._fail_in_outage(12)
         self.assertEqual(self._count_sent(), 12)
         self.assertEqual(self.poison.lone_failures, 0)
 
     def test_failures_of_an_outage_do_not_count_after_it(self):
         """The other register passes first when the operator is back: what failed before was the outage."""
-        self._deliver(count=12)
+        self._fail_in_outage(12)
         self._pass_other()
         self.operator.verdicts.clear()
         self._deliver()
@@ -221,7 +234,10 @@ class TestPoison(DeliveryCommon):
 
     def test_an_operator_of_others_proves_nothing(self):
         self.other_register.ofd_id = self._create_ofd(name="Another").id
-        self._fail(8)
+        for _number in range(8):
+            self._fail_in_outage(1)
+            self._pass_other()
+        self.assertEqual(self._count_sent(), 8)
         self.assertFalse(self.register.hold_reason)
 
     def test_what_is_accepted_at_last_is_not_held(self):

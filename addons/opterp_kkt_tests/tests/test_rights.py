@@ -16,7 +16,7 @@ VALUES = {  # something that each model would take
     'kkt.delivery': {'epoch': 99},
     'kkt.ofd': {'url': 'http://127.0.0.1:1'},
     'kkt.circuit.breaker': {'mode': 'disabled'},
-    'kkt.circuit.breaker.event': {'reason': "forged"},
+    'kkt.circuit.breaker.event': {'reason': 'reset'},
 }
 
 

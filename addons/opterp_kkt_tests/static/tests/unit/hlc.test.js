@@ -3,6 +3,7 @@ import { mockDate } from "@odoo/hoot-mock";
 import { patchWithCleanup } from "@web/../tests/web_test_helpers";
 import { browser } from "@web/core/browser/browser";
 import { definePosModels } from "@point_of_sale/../tests/unit/data/generate_model_definitions";
+import OrderPaymentValidation from "@point_of_sale/app/utils/order_payment_validation";
 import { getFilledOrder, setupPosEnv } from "@point_of_sale/../tests/unit/utils";
 import { HybridClock, tick } from "@opterp_kkt/app/utils/hlc";
 
@@ -99,9 +100,25 @@ describe("store", () => {
         expect(order.isDirty()).toBe(false);
     });
 
+    test("a sale is stamped once, however often its payment is tried", async () => {
+        const store = await setupPosEnv();
+        const pos = Object.create(store, {
+            hasKktRegister: { value: true },
+            syncAllOrders: { value: () => false },
+        });
+        const order = await getFilledOrder(store);
+        const validation = new OrderPaymentValidation({ pos, orderUuid: order.uuid });
+        await validation.finalizeValidation();
+        const stamped = { ...order.kkt_hlc };
+        expect(Object.keys(stamped).sort()).toEqual(["local_time", "logical_counter", "node"]);
+        await validation.finalizeValidation();
+        expect(order.kkt_hlc).toEqual(stamped);
+    });
+
     test("payments of a fiscalised order are final", async () => {
         const store = await setupPosEnv();
         expect(store.canEditPayment({ nb_print: 0 })).toBe(true);
+        expect(store.canEditPayment({ nb_print: 0, isAwaitingKkt: true })).toBe(false);
         expect(store.canEditPayment({ nb_print: 0, kkt_state: "pending" })).toBe(false);
     });
 });

@@ -1,0 +1,227 @@
+# Part of OPTERP KKT. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""The whole job in one run, `make demo`: two tills of the demo shop sell, the network to the OFD fails and comes back, and a
+report computed from what the OFD got says whether everything arrived, once and in order.
+
+It works on the demo shop itself, so that `make run` shows its receipts afterwards.
+"""
+
+import os
+import socket
+import statistics
+import sys
+import textwrap
+import time
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
+
+from poc import judge
+from poc.processes import RUN, ProcessDied, wait_until
+from poc.report import Scenario
+from poc.shop import UNFINISHED, read_receipts
+from poc.stack import Database, Emulator, Odoo, environment_dsn
+from poc.till import RpcError, Till
+
+CASHIER = {"login": "kassir", "password": "kassir"}
+RECOVERY_SECONDS = 5  # that the breaker stays open before it tries again; usually a minute
+PATIENCE = 120.0  # s, for a slow machine
+RECORD = "SELECT res_id FROM ir_model_data WHERE module = 'opterp_kkt' AND name = %s"
+RECEIPTS = """
+    SELECT CASE operation_type WHEN '1' THEN 'sale' ELSE 'refund' END AS operation, fd_number, total
+      FROM kkt_receipt WHERE pos_order_id = %s ORDER BY fd_number
+"""
+BREAKER = "SELECT state, failure_count, retry_at FROM kkt_circuit_breaker WHERE id = %s"
+SET_RECOVERY = "UPDATE kkt_circuit_breaker SET recovery_timeout = %s, version = version + 1 WHERE id = %s"
+LAST_EVENT = "SELECT coalesce(max(id), 0) FROM kkt_circuit_breaker_event"
+EVENTS = """
+    SELECT happened_at, from_state, to_state, reason FROM kkt_circuit_breaker_event
+     WHERE breaker_id = %s AND id > %s ORDER BY id
+"""
+
+
+class DemoDatabase(Database):
+    """The demo shop itself, not a copy of it."""
+
+    def __init__(self):
+        self.name = "opterp_kkt_demo"
+        self.dsn = environment_dsn()
+        self.data_dir = RUN / "data"
+
+
+class Demo:
+    """The shop, its cashier and its operator: every step is told as it happens, `verdict` says what came of all."""
+
+    def __init__(self, scenario: Scenario):
+        self.tell = scenario.step
+        self.database = DemoDatabase()
+        self.ofd = Emulator(port=_port("KKT_OFD_PORT"), history_file=RUN / "ofd.jsonl")
+        self.odoo = Odoo(self.database, port=_port("KKT_HTTP_PORT"), gevent_port=_port("KKT_GEVENT_PORT"))
+        self.tills: list[Till] = []
+        self.orders: list[int] = []
+        self.seconds: list[float] = []
+        receipts = read_receipts(self.database)
+        self.settled_before = {receipt.key for receipt in receipts if receipt.state in ("delivered", "rejected")}
+        self.last_event = self.database.value(LAST_EVENT)
+
+    def record(self, name: str) -> int:
+        """The id of a record of the demo data."""
+        return self.database.value(RECORD, name)
+
+    @contextmanager
+    def opened(self):
+        """The OFD and the shop are there, with a breaker that recovers quickly."""
+        self.breaker = self.database.value("SELECT breaker_id FROM kkt_ofd WHERE id = %s", self.record("demo_ofd"))
+        usual = self.database.value("SELECT recovery_timeout FROM kkt_circuit_breaker WHERE id = %s", self.breaker)
+        with ExitStack() as stack:
+            self.database.execute(SET_RECOVERY, RECOVERY_SECONDS, self.breaker)
+            stack.callback(self.database.execute, SET_RECOVERY, usual, self.breaker)
+            stack.enter_context(self.ofd)
+            stack.enter_context(self.odoo)
+            self.tell(f"The OFD (emulated) and Odoo are up: {self.ofd.url} and {self.odoo.url}")
+            self.tills = [Till(self.odoo, self.record(name), **CASHIER) for name in ("demo_pos_1", "demo_pos_2")]
+            self.tell("The cashier has opened two tills: " + " and ".join(till.config["name"] for till in self.tills))
+            yield self
+
+    # -- what the cashier does -------------------------------------------------------------------------------------------
+
+    def sold(self, till: Till, row: dict, what: str) -> dict:
+        """Tell of an order that was just paid, and of the receipts that it has."""
+        self.orders.append(row["id"])
+        self.seconds.append(till.seconds[-1])
+        receipts = self.database.query(RECEIPTS, row["id"])
+        documents = ", ".join(f"{r['operation']} FD {r['fd_number']} ({r['total'] / 100:,.2f})" for r in receipts)
+        self.tell(f"  {till.config['name']}: {what} in {1000 * self.seconds[-1]:.0f} ms: {documents}")
+        return row
+
+    def sale(self, number: int, *products: str, card: bool = False) -> dict:
+        till = self.tills[number]
+        lines = [till.line(product) for product in products]
+        order = till.order(lines, payments="exact")
+        if card:
+            order["payment_ids"][0][2]["payment_method_id"] = till.card
+        return self.sold(till, till.sync(order), f"sold {len(lines)} for {'a card' if card else 'cash'}")
+
+    def refund(self, number: int, row: dict) -> dict:
+        return self.sold(self.tills[number], self.tills[number].refund(row), "took goods back")
+
+    def exchange(self, number: int, row: dict, *products: str) -> dict:
+        till = self.tills[number]
+        return self.sold(till, till.exchange(row, [till.line(product) for product in products]), "exchanged goods")
+
+    # -- what the machine does -------------------------------------------------------------------------------------------
+
+    def waiting(self) -> int:
+        return self.database.value(UNFINISHED)
+
+    def delivered(self):
+        began = time.monotonic()
+        wait_until(lambda: not self.waiting(), PATIENCE, "delivery of every receipt", 0.2)
+        self.tell(f"Delivered: the OFD has acknowledged every receipt ({time.monotonic() - began:.1f} s later)")
+
+    def pace(self, cut: int) -> str:
+        """How long the cashier waited for a sale, before and after that many orders."""
+        with_network, without = (1000 * statistics.median(part) for part in (self.seconds[:cut], self.seconds[cut:]))
+        return f"a sale took {with_network:.0f} ms with the network and {without:.0f} ms without (medians)"
+
+    def breaker_opens(self):
+        state = wait_until(self._open_breaker, PATIENCE, "the breaker's opening", 0.2)
+        seconds = (state["retry_at"] - datetime.now(UTC).replace(tzinfo=None)).total_seconds()
+        self.tell(f"The breaker is open after {state['failure_count']} failures: nothing is sent, next try in {seconds:.0f} s")
+
+    def _open_breaker(self) -> dict | None:
+        [state] = self.database.query(BREAKER, self.breaker)
+        return state if state["state"] == "open" else None
+
+    def breaker_story(self):
+        for event in self.database.query(EVENTS, self.breaker, self.last_event):
+            self.tell(f"  {event['happened_at']:%H:%M:%S} UTC: breaker {event['from_state']} → {event['to_state']}"
+                      f" ({event['reason']})")
+
+    # -- what came of it -------------------------------------------------------------------------------------------------
+
+    def verdict(self) -> list[tuple[str, str, list[str]]]:
+        """Subject, what was found, what is wrong: from the OFD's history and the shop's receipts of this run."""
+        uuid = self.database.value("SELECT value FROM ir_config_parameter WHERE key = 'database.uuid'")
+        history = [request for request in self.ofd.history()
+                   if (request["key"] or "").startswith(uuid) and request["key"] not in self.settled_before]
+        receipts = [receipt for receipt in read_receipts(self.database) if receipt.key not in self.settled_before]
+        delivered = [receipt for receipt in receipts if receipt.state == "delivered"]
+        accepted = [request["key"] for request in history if judge.is_acceptance(request)]
+        repeated = len(accepted) - len(set(accepted))
+        refunds = sum(receipt.refunds is not None for receipt in receipts)
+        return [
+            ("sold", f"{len(self.orders)} orders, {len(receipts)} receipts",
+             judge.paid_orders_have_receipts(self.orders, receipts)),
+            ("delivered", f"{len(set(accepted))} accepted by the OFD, {len(delivered)} acknowledged here",
+             judge.accepted_exactly_once(history, receipts) + judge.rejected_only_when_refused(history, receipts)),
+            ("duplicates", f"{repeated} accepted twice", judge.bytes_never_change(history)),
+            ("order", "each register's receipts by their FD numbers, one at a time",
+             judge.in_order(history) + judge.one_in_flight(history) + judge.epochs_never_fall(history)),
+            ("HLC", f"grows on each register; {refunds} receipts of refunds and exchanges are later than their sales",
+             judge.clocks_grow(receipts) + judge.refunds_follow_sales(receipts)),
+        ]
+
+
+def story(demo: Demo):
+    demo.tell("Selling, while receipts go to the OFD:")
+    frame = demo.sale(0, "ОПР-101")
+    demo.sale(0, "ОПР-102", "ЛИН-301", "ЛИН-301", card=True)
+    solution = demo.sale(1, "АКС-401")
+    demo.sale(1, "ЛИН-303", card=True)
+    demo.refund(1, frame)
+    demo.exchange(0, solution, "АКС-402")
+    demo.sale(1, "СОЛ-201")
+    demo.delivered()
+
+    before = len(demo.orders)
+    demo.ofd.stop()
+    demo.tell("The network is cut. Selling goes on, receipts wait:")
+    lenses = demo.sale(0, "ЛИН-302", "ЛИН-302", card=True)
+    demo.sale(1, "ОПР-103")
+    demo.breaker_opens()
+    demo.sale(0, "АКС-401", "АКС-403")
+    demo.refund(1, lenses)
+    demo.tell(f"{demo.waiting()} receipts wait in the database; {demo.pace(before)}")
+
+    demo.ofd.start()
+    demo.tell("The network is back. Nobody has to do anything:")
+    demo.delivered()
+    demo.breaker_story()
+
+
+def report(findings: list[tuple[str, str, list[str]]]) -> bool:
+    """Print what was found; return whether all is well."""
+    print("\nReport, computed from the OFD's history and the shop's database")
+    for subject, facts, violations in findings:
+        print(f"  {'FAIL' if violations else 'PASS'}  {subject:10}  {facts}")
+        for violation in violations:
+            print(textwrap.indent(violation, " " * 20))
+    passed = not any(violations for _subject, _facts, violations in findings)
+    print(f"\n{'PASS' if passed else 'FAIL'}")
+    return passed
+
+
+def _port(variable: str) -> int:
+    """One of the checkout's ports, which must be free."""
+    port = int(os.environ[variable])
+    with socket.socket() as probe:
+        if not probe.connect_ex(("127.0.0.1", port)):
+            sys.exit(f"STOPPED: port {port} is taken: end `make run`, or choose a free one with {variable}=…")
+    return port
+
+
+def main():
+    demo = Demo(Scenario("demo"))
+    try:
+        with demo.opened():
+            story(demo)
+            findings = demo.verdict()
+    except (TimeoutError, ProcessDied, RpcError) as error:
+        sys.exit(f"STOPPED: {error}")
+    passed = report(findings)
+    print(f"`make run` opens this shop: {demo.odoo.url} (kassir / kassir sells, admin / admin sees all),\n"
+          f"and the page of what the OFD got: {demo.ofd.url}")
+    sys.exit(not passed)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,162 @@
+# Part of OPTERP KKT. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""Several processes that deliver at the same moment: who calls, the barrier that holds them, what each was told."""
+
+import json
+import os
+import subprocess
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import psycopg2
+from poc.processes import ROOT, new_file, wait_until
+from poc.shop import Shop
+from poc.stack import Database, Odoo
+from poc.till import Client
+
+# Every deliverer, whoever runs it, begins with a look at this table.
+FIRST_LOOK = "kkt_delivery"
+HELD_BACK = f"SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = '{FIRST_LOOK}'::regclass"
+CRONS = "SELECT res_id FROM ir_model_data WHERE module = 'opterp_kkt' AND name LIKE 'ir_cron_deliver%%'"
+STATUSES = {0: "nothing left", 1: "something waits or was rejected", 3: "busy"}
+
+
+@dataclass
+class Told:
+    """What a caller was told: counts, ids of busy registers, and when (s since 1970)."""
+
+    caller: str
+    delivered: int
+    rejected: int
+    waiting: int
+    busy: list[int]
+    at: float = field(default_factory=time.time)
+
+    @property
+    def was_busy(self) -> bool:
+        return bool(self.busy)
+
+
+class DeliverNow:
+    """The button: a person at one host calls `action_deliver` for all registers, or for some."""
+
+    def __init__(self, host: Odoo, name: str, register_ids: list[int] | None = None):
+        self.name = f"Deliver now at {name}"
+        self._client = Client(host, timeout=180)
+        self._registers = register_ids or self._client.call("kkt.register", "search", [])
+        self._pool = ThreadPoolExecutor(1)
+        self._answer: Future | None = None
+
+    def start(self):
+        self._answer = self._pool.submit(self._call)
+        return self
+
+    def _call(self) -> Told:
+        return Told(self.name, **self._client.call("kkt.register", "action_deliver", self._registers))
+
+    def answer(self) -> Told:
+        return self._answer.result()
+
+
+class Command:
+    """`odoo kkt deliver`: one pass in a process of its own."""
+
+    def __init__(self, shop: Shop, name: str):
+        self.name = f"odoo kkt deliver {name}"
+        self._log = new_file("deliver", ".log")
+        self._environment = os.environ | {"ODOO_KKT_REDIS_URL": shop.redis.url}
+        self._command = ["odoo", "kkt", "deliver", "-d", shop.database.name, "--data-dir", str(shop.database.data_dir)]
+
+    def start(self):
+        with self._log.open("ab") as log:
+            self.process = subprocess.Popen(
+                self._command, env=self._environment, cwd=ROOT, stdout=subprocess.PIPE, stderr=log, text=True)
+        return self
+
+    def answer(self) -> Told:
+        out, _errors = self.process.communicate(timeout=180)
+        assert self.process.returncode in STATUSES, f"{self.name} ended with {self.process.returncode}: see {self._log}"
+        told = Told(self.name, **json.loads(out.splitlines()[-1]))
+        expected = 3 if told.busy else 1 if told.waiting or told.rejected else 0
+        assert self.process.returncode == expected, f"{self.name} said {told} and ended with {self.process.returncode}"
+        return told
+
+
+class Barrier:
+    """Holds back whoever begins to deliver; at the end of the block all go on at the same moment."""
+
+    def __init__(self, database: Database):
+        self._database = database
+
+    def wait(self, count: int, seconds: float = 150.0):
+        """Wait until so many stand at the barrier."""
+        wait_until(lambda: self.waiting() >= count, seconds, f"{count} deliverers at the barrier", 0.1)
+
+    def waiting(self) -> int:
+        return self._database.value(HELD_BACK)
+
+
+@contextmanager
+def barrier(database: Database):
+    connection = psycopg2.connect(dbname=database.name, **database.dsn)
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(f"LOCK TABLE {FIRST_LOOK} IN ACCESS EXCLUSIVE MODE")
+        yield Barrier(database)
+    finally:
+        connection.close()  # a rollback: the table is free
+
+
+class Breaker:
+    """The breaker of the shop's OFD, at the hands of an administrator."""
+
+    def __init__(self, shop: Shop, host: Odoo):
+        self._database = shop.database
+        self._client = Client(host)
+        self._id = self._client.first("kkt.ofd", [], ["breaker_id"])["breaker_id"][0]
+
+    def write(self, **values):
+        self._client.call("kkt.circuit.breaker", "write", [self._id], values)
+
+    def force_open(self):
+        self.write(mode="forced_open")
+
+    def automatic(self):
+        self.write(mode="automatic")
+
+    def seen_by(self, host: Odoo) -> dict:
+        """Its figures as that host tells them."""
+        return Client(host).call("kkt.circuit.breaker", "get_stats", [self._id])
+
+    def row(self) -> dict:
+        """Its row; times in ms since 1970, `now` by the same clock."""
+        [row] = self._database.query(
+            "SELECT *, extract(epoch FROM opened_at AT TIME ZONE 'UTC')::float8 * 1000 AS opened_ms,"
+            " extract(epoch FROM retry_at AT TIME ZONE 'UTC')::float8 * 1000 AS retry_ms,"
+            " extract(epoch FROM clock_timestamp())::float8 * 1000 AS now FROM kkt_circuit_breaker WHERE id = %s", self._id)
+        return row
+
+    def wait_for(self, state: str, seconds: float = 120.0) -> dict:
+        return wait_until(lambda: (row := self.row())["state"] == state and row, seconds, f"a breaker that is {state}", 0.02)
+
+    def events(self) -> list[dict]:
+        """Its transitions, oldest first; `at` in ms since 1970."""
+        return self._database.query(
+            "SELECT from_state, to_state, reason, actor, extract(epoch FROM happened_at AT TIME ZONE 'UTC')::float8 * 1000 AS at"
+            " FROM kkt_circuit_breaker_event WHERE breaker_id = %s AND from_state <> to_state ORDER BY id", self._id)
+
+
+def delivered_by_crons(database: Database) -> int:
+    """How many documents the finished runs of the delivery crons say that they settled."""
+    return database.value(f"SELECT coalesce(sum(done), 0) FROM ir_cron_progress WHERE cron_id IN ({CRONS})")
+
+
+def switch_crons(database: Database, active: bool):
+    """Let the delivery crons start, or not; a run that is under way goes on."""
+    database.execute(f"UPDATE ir_cron SET active = %s WHERE id IN ({CRONS})", active)
+
+
+def set_number(client: Client, name: str, seconds: float):
+    """Set `opterp_kkt.<name>`, a number of seconds, for the runs that begin from now on."""
+    client.call("ir.config_parameter", "set_param", f"opterp_kkt.{name}", str(seconds))

@@ -1,0 +1,395 @@
+# Part of OPTERP KKT. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""What is broken, for how long, and the schedule that a seed gives."""
+
+import os
+import random
+import signal
+import threading
+import time
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import psycopg2
+from poc.nemesis.proxy import Proxy
+from poc.nemesis.traffic import Traffic
+from poc.processes import ProcessDied, wait_until
+from poc.shop import Shop
+from poc.stack import Clock, Odoo, Postgres
+
+LEASE = 8.0  # s; the settings of a nemesis are short, so that two minutes hold what takes an hour otherwise
+SHORT, LONG, STOPPED = (0.5, 3.0), (3.0, 7.0), (LEASE + 1, LEASE + 4)
+HOUR = 3600.0
+
+# What a fault is done to, of which one at a time is broken, and for how many seconds. The way to the OFD is the network and
+# the OFD itself: were both broken all the time, the breaker would leave the other faults nothing to hit.
+KINDS = {
+    "server_killed": ("host", SHORT),
+    "server_stopped": ("host", STOPPED),
+    "deliverer_killed": ("deliverer", (0, 0)),
+    "deliverer_stopped": ("deliverer", STOPPED),
+    "deliverer_fenced": ("deliverer", STOPPED),
+    "killed_after_claim": ("failpoint", (0, 0)),
+    "killed_before_send": ("failpoint", (0, 0)),
+    "killed_after_answer": ("failpoint", (0, 0)),
+    "killed_before_record": ("failpoint", (0, 0)),
+    "redis_stopped": ("redis", LONG),
+    "redis_killed": ("redis", LONG),
+    "redis_restarted": ("redis", (0, 0)),
+    "redis_flushed": ("redis", (0, 0)),
+    "redis_hung": ("redis", LONG),
+    "postgres_restarted": ("postgres", (0, 0)),
+    "backends_terminated": ("postgres", (0, 0)),
+    "network_cut": ("way", LONG),
+    "network_slow": ("way", LONG),
+    "network_half_open": ("way", LONG),
+    "network_drips": ("way", LONG),
+    "network_reset": ("way", SHORT),
+    "answers_dropped": ("way", SHORT),
+    "ofd_500": ("way", LONG),
+    "ofd_503": ("way", SHORT),
+    "ofd_429": ("way", SHORT),
+    "ofd_garbage": ("way", SHORT),
+    "ofd_other_key": ("way", SHORT),
+    "ofd_refuses": ("refusals", LONG),
+    "clock_ahead": ("clock", LONG),
+    "clock_behind": ("clock", LONG),
+}
+KILLS = {kind for kind in KINDS if "killed" in kind and kind != "redis_killed"}
+REST = 5.0  # s between two faults of one thing
+SEEK = 6.0  # s in which something must come by to be hit
+
+HOLDERS = """
+    SELECT split_part(d.holder, ':', 2)::int AS process, l.pid AS backend, r.name
+      FROM kkt_delivery d
+      JOIN kkt_register r ON r.id = d.register_id
+      JOIN pg_locks l ON l.locktype = 'advisory' AND l.classid = 4934484 AND l.objid = d.register_id AND l.granted
+     ORDER BY d.register_id
+"""
+TERMINATE = """
+    SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+     WHERE datname = current_database() AND pid <> pg_backend_pid() AND application_name LIKE %s
+"""
+FAILPOINT = "SELECT value FROM ir_config_parameter WHERE key = 'opterp_kkt_tests.failpoint'"
+SET_FAILPOINT = """
+    INSERT INTO ir_config_parameter (key, value) VALUES ('opterp_kkt_tests.failpoint', %s)
+    ON CONFLICT (key) DO UPDATE SET value = excluded.value
+"""
+
+
+class Planned(NamedTuple):
+    """One fault of a schedule: when it strikes (s from the start), what, for how long, which of several."""
+
+    at: float
+    kind: str
+    seconds: float
+    choice: int
+
+
+def plan(seed: int, seconds: float, kinds: list[str]) -> list[Planned]:
+    """Deal the kinds like cards, shuffled anew each round, a new one every second or two; things rest in between."""
+    dice = random.Random(seed)
+    free_at: dict[str, float] = {}
+    planned, deck, at = [], [], 1.0
+    while at < seconds - 2:
+        deck = deck or dice.sample(kinds, len(kinds))
+        kind = deck.pop()
+        thing, (shortest, longest) = KINDS[kind]
+        length = min(dice.uniform(shortest, longest), max(0.0, seconds - at))
+        begin = max(at, free_at.get(thing, 0.0))
+        if begin < seconds - 2:
+            planned.append(Planned(begin, kind, length, dice.randrange(1000)))
+            free_at[thing] = begin + length + REST
+        at += dice.uniform(0.5, 3.0)
+    return sorted(planned)
+
+
+class Missed(Exception):
+    """There was nothing to hit."""
+
+
+@dataclass
+class Strike:
+    """A fault that happened; times in s since 1970."""
+
+    kind: str
+    target: str
+    began: float
+    ended: float | None = None
+
+    @property
+    def thing(self) -> str:
+        return KINDS[self.kind][0]
+
+    def __str__(self):
+        return f"{self.kind} {self.target}".strip()
+
+
+class Faults:
+    """Strikes as planned. Each kind is a context manager of that name: entering breaks and says what, leaving mends.
+
+    What a fault hits is what its choice points at among what is there then: timing differs from run to run, so a
+    seed gives the same faults, not the same history. A supervisor starts hosts that ended by themselves.
+    """
+
+    def __init__(self, shop: Shop, postgres: Postgres, proxy: Proxy, traffic: Traffic, clocks: list[Clock]):
+        self.shop = shop
+        self.postgres = postgres
+        self.proxy = proxy
+        self.traffic = traffic
+        self.clocks = clocks
+        self.strikes: list[Strike] = []
+        self.missed: list[str] = []
+        self.revived = 0
+        self._locks = {thing: threading.Lock() for thing, _seconds in KINDS.values()}
+        self._down: set[Odoo] = set()
+        self._healing = threading.Event()
+        self._threads: list[threading.Thread] = []
+
+    # -- the schedule --------------------------------------------------------------------------------------------
+
+    def strike(self, fault: Planned):
+        """Begin a fault in a thread of its own."""
+        self._begin(self._suffer, fault)
+
+    def _begin(self, function, *arguments):
+        thread = threading.Thread(target=function, args=arguments, name=function.__name__)
+        self._threads.append(thread)
+        thread.start()
+
+    def supervise(self):
+        """Start what ended by itself, as systemd would: Odoo's master process ends when PostgreSQL is away."""
+        for host in self.shop.hosts:
+            if host not in self._down and not host.running:
+                self.revived += 1
+                self._down.add(host)
+                self._begin(self._revive, host)
+
+    def heal(self):
+        """End all faults now, and return when everything is up."""
+        self._healing.set()
+        self.supervise()
+        while self._threads:
+            self._threads.pop().join()
+            self.supervise()
+        self.shop.database.execute(SET_FAILPOINT, "")
+
+    def _suffer(self, fault: Planned):
+        with self._locks[KINDS[fault.kind][0]]:
+            if self._healing.is_set():
+                return
+            try:
+                with getattr(self, f"_{fault.kind}")(fault.choice) as target:
+                    strike = Strike(fault.kind, target or "", time.time())
+                    self.strikes.append(strike)
+                    self._healing.wait(fault.seconds)
+                strike.ended = time.time()
+            except (Missed, psycopg2.Error) as reason:
+                self.missed.append(f"{fault.kind}: {reason}")
+
+    @property
+    def now(self) -> list[str]:
+        """What is broken at this moment."""
+        return [str(strike) for strike in list(self.strikes) if not strike.ended]
+
+    # -- hosts ---------------------------------------------------------------------------------------------------
+
+    def _host(self, choice: int) -> Odoo:
+        up = [host for host in self.shop.hosts if host.running and host not in self._down]
+        if len(up) < 2:
+            raise Missed("one host only is up")
+        return up[choice % len(up)]
+
+    def _name(self, host: Odoo) -> str:
+        return f"host {self.shop.hosts.index(host) + 1}"
+
+    def _revive(self, host: Odoo):
+        while not host.running:
+            with suppress(ProcessDied, TimeoutError):
+                host.restart()
+        self._down.discard(host)
+
+    @contextmanager
+    def _server_killed(self, choice):
+        host = self._host(choice)
+        self._down.add(host)
+        host.kill()
+        yield self._name(host)
+        self._revive(host)
+
+    @contextmanager
+    def _server_stopped(self, choice):
+        host = self._host(choice)
+        host.pause()
+        yield self._name(host)
+        host.resume()
+
+    # -- deliverers ----------------------------------------------------------------------------------------------
+
+    def _deliverer(self, choice: int) -> dict:
+        """Somebody who holds the guard of a register at this moment."""
+        holders = self._seek(lambda: self.shop.database.query(HOLDERS), "nobody delivers")
+        return holders[choice % len(holders)]
+
+    def _seek(self, condition, otherwise: str):
+        try:
+            return wait_until(condition, SEEK, otherwise, 0.02)
+        except TimeoutError as error:
+            raise Missed(otherwise) from error
+
+    @contextmanager
+    def _deliverer_killed(self, choice):
+        deliverer = self._deliverer(choice)
+        _signal(deliverer, signal.SIGKILL)
+        yield f"of {deliverer['name']}"
+
+    @contextmanager
+    def _deliverer_stopped(self, choice):
+        deliverer = self._deliverer(choice)
+        _signal(deliverer, signal.SIGSTOP)
+        yield f"of {deliverer['name']}"
+        with suppress(Missed):
+            _signal(deliverer, signal.SIGCONT)
+
+    @contextmanager
+    def _deliverer_fenced(self, choice):
+        """It is stopped and loses its guard; somebody else delivers; then it comes back."""
+        deliverer = self._deliverer(choice)
+        _signal(deliverer, signal.SIGSTOP)
+        self.shop.database.query("SELECT pg_terminate_backend(%s)", deliverer["backend"])
+        yield f"of {deliverer['name']}"
+        with suppress(Missed):
+            _signal(deliverer, signal.SIGCONT)
+
+    @contextmanager
+    def _killed_at(self, point: str):
+        """A deliverer kills itself there; see the tests' addon."""
+        self.shop.database.execute(SET_FAILPOINT, point)
+        try:
+            self._seek(lambda: self.shop.database.value(FAILPOINT) != point, f"nobody came to {point}")
+            yield
+        finally:
+            self.shop.database.execute(SET_FAILPOINT, "")
+
+    def _killed_after_claim(self, choice):
+        return self._killed_at("after_claim")
+
+    def _killed_before_send(self, choice):
+        return self._killed_at("before_send")
+
+    def _killed_after_answer(self, choice):
+        return self._killed_at("after_answer")
+
+    def _killed_before_record(self, choice):
+        return self._killed_at("before_record")
+
+    # -- Redis and PostgreSQL ------------------------------------------------------------------------------------
+
+    @contextmanager
+    def _redis_stopped(self, choice):
+        self.shop.redis.stop()
+        yield
+        self.shop.redis.start()
+
+    @contextmanager
+    def _redis_killed(self, choice):
+        self.shop.redis.kill()
+        yield
+        self.shop.redis.start()
+
+    @contextmanager
+    def _redis_restarted(self, choice):
+        self.shop.redis.restart()
+        yield "empty"
+
+    @contextmanager
+    def _redis_flushed(self, choice):
+        self.shop.redis.flush()
+        yield
+
+    @contextmanager
+    def _redis_hung(self, choice):
+        self.shop.redis.pause()
+        yield
+        self.shop.redis.resume()
+
+    @contextmanager
+    def _postgres_restarted(self, choice):
+        self.postgres.restart()
+        yield
+
+    @contextmanager
+    def _backends_terminated(self, choice):
+        """All of them, or the guards alone."""
+        pattern = ("%", "opterp_kkt")[choice % 2]
+        yield f"{self.shop.database.value(TERMINATE, pattern)} of them"
+
+    # -- the network and the OFD ---------------------------------------------------------------------------------
+
+    def _network_cut(self, choice):
+        return self.proxy.broken("cut")
+
+    def _network_slow(self, choice):
+        return self.proxy.broken("slow")
+
+    def _network_half_open(self, choice):
+        return self.proxy.broken("half_open")
+
+    def _network_drips(self, choice):
+        return self.proxy.broken("drip")
+
+    def _network_reset(self, choice):
+        return self.proxy.broken("reset")
+
+    def _answers_dropped(self, choice):
+        return self.proxy.broken("drop_answers")
+
+    @contextmanager
+    def _ofd(self, mode: str, **options):
+        self.shop.ofd.mode(mode, **options)
+        yield
+        self.shop.ofd.mode("ok")
+
+    def _ofd_500(self, choice):
+        return self._ofd("fail", status=500)
+
+    def _ofd_503(self, choice):
+        return self._ofd("fail", status=503, retry_after=1)
+
+    def _ofd_429(self, choice):
+        return self._ofd("throttle", retry_after=1)
+
+    def _ofd_garbage(self, choice):
+        return self._ofd("garbage")
+
+    def _ofd_other_key(self, choice):
+        return self._ofd("other_key")
+
+    @contextmanager
+    def _ofd_refuses(self, choice):
+        """Tills sell what the OFD refuses for good, among the rest."""
+        self.traffic.refusing.set()
+        yield
+        self.traffic.refusing.clear()
+
+    # -- clocks --------------------------------------------------------------------------------------------------
+
+    def _clock_ahead(self, choice):
+        return self._clock(choice, HOUR)
+
+    def _clock_behind(self, choice):
+        return self._clock(choice, -HOUR)
+
+    @contextmanager
+    def _clock(self, choice: int, offset: float):
+        number = choice % len(self.clocks)
+        self.clocks[number].set(offset)
+        yield f"of host {number + 1}"
+        self.clocks[number].set(0)
+
+
+def _signal(deliverer: dict, number: signal.Signals):
+    try:
+        os.kill(deliverer["process"], number)
+    except ProcessLookupError as error:
+        raise Missed("it was dead already") from error

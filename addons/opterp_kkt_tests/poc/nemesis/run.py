@@ -1,0 +1,135 @@
+# Part of OPTERP KKT. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""The story of one seed: processes, tills and faults, the final heal, the verdict."""
+
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+import psycopg2
+from poc import judge
+from poc.nemesis import audit
+from poc.nemesis.faults import KINDS, LEASE, Faults, plan
+from poc.nemesis.proxy import Proxy
+from poc.nemesis.result import Result
+from poc.nemesis.traffic import Traffic
+from poc.processes import wait_until
+from poc.shop import Shop
+from poc.stack import TEMPLATE, Clock, Odoo, Postgres, environment_dsn
+
+RECOVERY = 3  # s that the breaker stays open
+GRACE = 60.0  # s after the heal, besides the recovery time, in which everything deliverable must be delivered
+NUMBERS = {"request_timeout": 2, "lease_ttl": LEASE, "run_seconds": 20, "backoff_max": 5, "misconfigured_pause": 5}
+SET_NUMBER = "INSERT INTO ir_config_parameter (key, value) VALUES (%s, %s)"
+COUNTS = """
+    SELECT count(*) FILTER (WHERE state = 'delivered') AS delivered,
+           count(*) FILTER (WHERE state = 'rejected') AS rejected,
+           count(*) FILTER (WHERE state IN ('pending', 'sending')) AS waiting,
+           (SELECT string_agg(state, ', ') FROM kkt_circuit_breaker) AS breaker
+      FROM kkt_receipt
+"""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What can be chosen: a seed, its length (s), tills, orders per second over all tills, kinds of faults."""
+
+    seed: int
+    seconds: float = 120.0
+    hosts: int = 3
+    tills: int = 4
+    rate: float = 4.0
+    kinds: tuple[str, ...] = tuple(KINDS)
+
+
+class Nemesis:
+    """One run: `run` returns its result, whatever happened; `say` gets a line now and then."""
+
+    def __init__(self, settings: Settings, say: Callable[[str], None]):
+        self.settings = settings
+        self.say = say
+
+    def run(self) -> Result:
+        with ExitStack() as stack:
+            self.postgres = stack.enter_context(Postgres())
+            self.postgres.adopt(TEMPLATE, environment_dsn())
+            self.shop = stack.enter_context(Shop(self.postgres))
+            self.proxy = stack.enter_context(Proxy(self.shop.ofd.port))
+            self._prepare()
+            self._start_hosts()
+            self.traffic = Traffic(self.shop, self.settings.seed, self.settings.tills, self.settings.rate / self.settings.tills)
+            self.faults = Faults(self.shop, self.postgres, self.proxy, self.traffic, self.clocks)
+            self.say(f"{len(self.shop.hosts)} Odoo servers and {self.settings.tills} tills are open")
+            self._rage()
+            overdue = self._heal()
+            return self._judge(overdue)
+
+    def _prepare(self):
+        database = self.shop.database
+        for name, seconds in NUMBERS.items():
+            database.execute(SET_NUMBER, f"opterp_kkt.{name}", str(seconds))
+        database.execute("UPDATE kkt_circuit_breaker SET recovery_timeout = %s", RECOVERY)
+        database.execute("UPDATE kkt_ofd SET url = %s", self.proxy.url)
+        audit.install(database)
+
+    def _start_hosts(self):
+        """The first one installs the tests' addon, which has the failpoints, before the others start."""
+        self.clocks = [Clock() for _host in range(self.settings.hosts)]
+        first = self._start_host(self.clocks[0], "-i", "opterp_kkt_tests")
+        first.options = ()
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(self._start_host, self.clocks[1:]))
+
+    def _start_host(self, clock: Clock, *options: str) -> Odoo:
+        return self.shop.host(workers=2, crons=2, clock=clock, options=options)
+
+    def _rage(self):
+        """Sell, and strike as planned."""
+        self.traffic.start()
+        self.began = time.time()
+        planned = plan(self.settings.seed, self.settings.seconds, list(self.settings.kinds))
+        told = 0.0
+        while (at := time.time() - self.began) < self.settings.seconds:
+            while planned and planned[0].at <= at:
+                self.faults.strike(planned.pop(0))
+            self.faults.supervise()
+            if at - told >= 5:
+                told = at
+                self._tell(at)
+            time.sleep(0.1)
+
+    def _tell(self, at: float):
+        try:
+            [counts] = self.shop.database.query(COUNTS)
+        except psycopg2.Error:
+            counts = {"delivered": "?", "rejected": "?", "waiting": "?", "breaker": "PostgreSQL is away"}
+        self.say(
+            f"{at:4.0f} s  {len(self.traffic.sales)} orders, {len(self.traffic.unanswered)} unanswered;"
+            f" receipts: {counts['delivered']} delivered, {counts['rejected']} rejected, {counts['waiting']} waiting;"
+            f" breaker {counts['breaker']}; {', '.join(self.faults.now) or 'calm'}")
+
+    def _heal(self) -> list[str]:
+        """Mend everything. Return what was not delivered in time after that."""
+        self.say("healing")
+        self.faults.heal()
+        healed = time.monotonic()
+        self.traffic.close(GRACE)
+        try:
+            wait_until(lambda: not self.shop.unfinished(), RECOVERY + GRACE - (time.monotonic() - healed), "delivery", 0.2)
+        except TimeoutError:
+            return [f"late: {self.shop.unfinished()} receipts are not delivered {RECOVERY + GRACE:g} s after the heal"]
+        finally:
+            self.recovery = time.monotonic() - healed
+        return []
+
+    def _judge(self, overdue: list[str]) -> Result:
+        history, notes, receipts = self.shop.ofd.history(), audit.read(self.shop.database), self.shop.receipts()
+        violations = [
+            *overdue,
+            *judge.answered_orders_exist(((sale.uuid, sale.row) for sale in self.traffic.sales), receipts),
+            *self.shop.violations(guards_were_lost=True),
+            *judge.effects_follow_causes(self.traffic.answered_before(), receipts),
+            *audit.violations(notes, history),
+        ]
+        return Result(self.settings, violations, history, notes, receipts, self.traffic, self.faults, self.began, self.recovery)

@@ -1,0 +1,274 @@
+# Part of OPTERP KKT. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""The pieces of delivery one by one, on real PostgreSQL, Redis and HTTP: Odoo's registry is loaded here, and the steps
+`_claim`, `_send`, `_record` are taken by hand, with somebody else in between.
+"""
+
+import os
+import threading
+import time
+
+import psycopg2
+import pytest
+from poc.contest import set_number
+from poc.processes import wait_until
+from poc.shop import Shop
+from poc.stack import as_environment
+
+WAITING = """
+    SELECT r.id, r.state, r.idempotency_key AS key, r.delivery_epoch, r.attempts, r.register_id, r.in_doubt
+      FROM kkt_receipt r WHERE r.state IN ('pending', 'sending') ORDER BY r.register_id, r.queue_number
+"""
+GUARDED = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND classid = 4934484"
+OPEN = (
+    "UPDATE kkt_circuit_breaker SET state = 'open', failure_count = 5, version = version + 1,"
+    " opened_at = clock_timestamp() AT TIME ZONE 'UTC',"
+    " retry_at = clock_timestamp() AT TIME ZONE 'UTC' + %s * interval '1 second'"
+)
+
+
+@pytest.fixture(scope="module")
+def sold(environment):
+    """A shop with receipts of two registers waiting and nobody who delivers them."""
+    with Shop() as shop:
+        host = shop.host(crons=0)
+        tills = [shop.till(host, number) for number in (0, 1)]
+        set_number(tills[0], "lease_ttl", 5)  # so that it is renewed before every document
+        for till in tills * 3:
+            till.sell()
+        host.stop()
+        yield shop
+
+
+@pytest.fixture(scope="module")
+def registry(sold):
+    """The models of the shop's database, in this process."""
+    from odoo.modules.registry import Registry
+    from odoo.tools import config
+
+    os.environ |= as_environment(sold.database.dsn) | {"ODOO_KKT_REDIS_URL": sold.redis.url}
+    arguments = ["-c", os.environ["ODOO_RC"], "-d", sold.database.name, "--data-dir", str(sold.database.data_dir)]
+    config.parse_config(arguments, setup_logging=False)
+    yield Registry(sold.database.name)
+    from odoo.sql_db import close_all
+    close_all()
+
+
+@pytest.fixture
+def delivery(sold, registry):
+    """`kkt.delivery` on a cursor of its own; every test finds all receipts waiting and the breaker closed."""
+    from odoo import SUPERUSER_ID, api
+
+    sold.ofd.reset()
+    sold.redis.flush()
+    sold.database.execute(
+        "UPDATE kkt_receipt SET state = 'pending', in_doubt = FALSE, attempts = 0, next_attempt_at = NULL,"
+        " delivery_epoch = NULL, delivered_at = NULL")
+    sold.database.execute(
+        "UPDATE kkt_circuit_breaker SET state = 'closed', failure_count = 0, success_count = 0, opened_at = NULL,"
+        " retry_at = NULL, probe_owner = NULL, probe_until = NULL, version = version + 1")
+    with registry.cursor() as cr:
+        yield api.Environment(cr, SUPERUSER_ID, {})["kkt.delivery"]
+
+
+@pytest.fixture
+def deliverer(sold, delivery):
+    """Make deliverers, each as in a process of its own; they are gone at the end."""
+    runs = []
+
+    def make() -> "Deliverer":
+        runs.append(Deliverer(delivery))
+        return runs[-1]
+
+    yield make
+    for run in runs:
+        run.close()
+    wait_until(lambda: not sold.database.value(GUARDED), 30, "the end of the guards")
+
+
+class Deliverer:
+    """One process that delivers: its run, and what it saw when it looked at the queues."""
+
+    def __init__(self, delivery):
+        from odoo.addons.opterp_kkt.models.kkt_delivery import _open_run
+
+        self.delivery = delivery
+        settings = delivery._get_settings()
+        delivery.env.cr.commit()
+        self._context = _open_run(settings)
+        self.run = self._context.__enter__()
+        self.look()
+
+    def look(self):
+        self.rows = {row["register_id"]: row for row in self.delivery._scan(self.run)}
+
+    @property
+    def registers(self) -> list[int]:
+        return sorted(self.rows)
+
+    def take(self, register_id: int):
+        from odoo.addons.opterp_kkt.core.hold import Hold
+
+        hold = Hold(self.run.guard, self.run.get_lease(register_id), register_id, self.run.holder)
+        return hold if hold.take() else None
+
+    def claim(self, hold):
+        return self.delivery._claim(self.run, hold, self.rows[hold.register_id])
+
+    def send(self, hold, claim):
+        return self.delivery._send(self.run, hold, self.rows[hold.register_id], claim)
+
+    def record(self, hold, claim, sent):
+        return self.delivery._record(self.run, hold, self.rows[hold.register_id], claim, *sent)
+
+    def deliver(self, register_id: int) -> float:
+        return self.delivery._deliver_register(self.run, self.rows[register_id], time.monotonic() + 20)
+
+    def close(self):
+        self._context.__exit__(None, None, None)
+
+
+def waiting(shop, register_id: int) -> list[dict]:
+    return [row for row in shop.database.query(WAITING) if row["register_id"] == register_id]
+
+
+def test_postgresql_refuses_a_second_document_under_way(sold, delivery):
+    first, second, *_rest = sold.database.query(WAITING)
+    assert first["register_id"] == second["register_id"]
+    sold.database.execute("UPDATE kkt_receipt SET state = 'sending' WHERE id = %s", first["id"])
+    with pytest.raises(psycopg2.errors.UniqueViolation, match="one_in_flight"):
+        sold.database.execute("UPDATE kkt_receipt SET state = 'sending' WHERE id = %s", second["id"])
+
+
+def test_a_register_is_taken_once_and_each_time_with_a_new_epoch(deliverer):
+    one, other = deliverer(), deliverer()
+    register = one.registers[0]
+    first = one.take(register)
+    assert other.take(register) is None
+    first.release()
+    assert other.take(register).epoch == first.epoch + 1
+
+
+def test_a_stale_epoch_claims_nothing(sold, deliverer):
+    one = deliverer()
+    hold = one.take(one.registers[0])
+    sold.database.execute("UPDATE kkt_delivery SET epoch = epoch + 1 WHERE register_id = %s", hold.register_id)
+    assert one.claim(hold) is None
+    assert {row["state"] for row in waiting(sold, hold.register_id)} == {"pending"}
+
+
+def test_a_stale_epochs_record_changes_no_row(sold, deliverer):
+    from odoo.addons.opterp_kkt.models.kkt_delivery import Fenced
+
+    one = deliverer()
+    hold = one.take(one.registers[0])
+    claim = one.claim(hold)
+    sent = one.send(hold, claim)
+    sold.database.execute("UPDATE kkt_delivery SET epoch = epoch + 1 WHERE register_id = %s", hold.register_id)
+    before = waiting(sold, hold.register_id)
+    with pytest.raises(Fenced):
+        one.record(hold, claim, sent)
+    assert waiting(sold, hold.register_id) == before and before[0]["state"] == "sending"
+    assert not sold.database.value("SELECT count(*) FROM kkt_receipt_attempt WHERE receipt_id = %s", claim.id)
+
+
+def test_what_a_dead_holder_left_is_asked_for_before_it_is_sent_again(sold, deliverer):
+    """The OFD had it: it is recorded, and not sent again."""
+    dead, heir = deliverer(), deliverer()
+    hold = dead.take(dead.registers[0])
+    claim = dead.claim(hold)
+    dead.send(hold, claim)
+    dead.close()
+    next_hold = wait_until(lambda: heir.take(hold.register_id), 30, "the guard of a dead holder")
+    again = heir.claim(next_hold)
+    heir.record(next_hold, again, heir.send(next_hold, again))
+    assert (again.id, again.idempotency_key, again.payload) == (claim.id, claim.idempotency_key, claim.payload)
+    assert [(r["method"], r["outcome"]) for r in sold.ofd.history()] == [("POST", "accepted"), ("GET", "lookup_hit")]
+    assert claim.idempotency_key not in [row["key"] for row in waiting(sold, hold.register_id)]
+
+
+def test_what_the_ofd_does_not_know_is_sent_again_with_the_same_key_and_bytes(sold, deliverer):
+    one = deliverer()
+    sold.ofd.mode("reset", count=1)
+    one.run.at_once = True
+    register = one.registers[0]
+    one.deliver(register)
+    one.look()
+    one.deliver(register)
+    first, lookup, second, *_rest = sold.ofd.history()
+    assert [(r["method"], r["outcome"]) for r in (first, lookup, second)] == [
+        ("POST", "dropped"), ("GET", "lookup_miss"), ("POST", "accepted")]
+    assert (first["key"], first["sha256"]) == (second["key"], second["sha256"])
+
+
+def test_a_holder_without_its_guard_stops(sold, deliverer, monkeypatch):
+    """Its session ends while it sends, and another delivers: it records nothing and sends nothing more."""
+    from odoo.addons.opterp_kkt.core.guard import GuardLost
+
+    one, other = deliverer(), deliverer()
+    register = one.registers[0]
+    send = type(one.delivery)._send
+
+    def lose_guard_after_sending(self, run, hold, row, claim):
+        sent = send(self, run, hold, row, claim)
+        if run is one.run:
+            sold.database.query("SELECT pg_terminate_backend(%s, 10000)", run.guard._connection.info.backend_pid)
+            other.deliver(register)
+        return sent
+
+    monkeypatch.setattr(type(one.delivery), "_send", lose_guard_after_sending)
+    with pytest.raises(GuardLost):
+        one.deliver(register)
+    assert not waiting(sold, register)
+    epochs = [request["epoch"] for request in sold.ofd.history() if request["method"] == "POST"]
+    assert epochs == [epochs[0]] + [epochs[0] + 1] * (len(epochs) - 1) and len(epochs) == 3
+
+
+def test_a_holder_whose_lease_has_another_name_stops(sold, deliverer, monkeypatch):
+    one = deliverer()
+    register = one.registers[0]
+    send = type(one.delivery)._send
+
+    def lose_lease_after_sending(self, run, hold, row, claim):
+        sold.redis.client.set(hold.lease.key, "somebody else")
+        return send(self, run, hold, row, claim)
+
+    monkeypatch.setattr(type(one.delivery), "_send", lose_lease_after_sending)
+    one.deliver(register)
+    assert len(sold.ofd.history()) == 1 and one.run.busy == {register}
+    assert len(waiting(sold, register)) == 2
+
+
+def test_nothing_is_claimed_once_the_breaker_is_open(sold, deliverer):
+    """It opens after this process looked at it, and before it claims."""
+    one = deliverer()
+    hold = one.take(one.registers[0])
+    sold.database.execute(OPEN, 60)
+    assert one.rows[hold.register_id]["state"] == "closed"
+    assert one.claim(hold) is None
+    assert {row["state"] for row in waiting(sold, hold.register_id)} == {"pending"}
+
+
+def test_a_claim_waits_for_a_breaker_that_is_about_to_open(sold, deliverer):
+    one = deliverer()
+    hold = one.take(one.registers[0])
+    claims = []
+    opening = psycopg2.connect(dbname=sold.database.name, **sold.database.dsn)
+    opening.cursor().execute(OPEN, (60,))
+    claiming = threading.Thread(target=lambda: claims.append(one.claim(hold)))
+    claiming.start()
+    claiming.join(0.5)
+    assert claiming.is_alive(), "the claim did not wait"
+    opening.commit()
+    opening.close()
+    claiming.join(30)
+    assert claims == [None]
+
+
+def test_one_probe_although_two_processes_saw_that_it_is_time(sold, deliverer):
+    sold.database.execute(OPEN, -1)
+    one, other = deliverer(), deliverer()
+    first, second = one.take(one.registers[0]), other.take(other.registers[1])
+    assert one.claim(first) and other.claim(second) is None
+    other.look()
+    assert other.claim(second) is None, "a second probe while the first one is out"
+    assert {row["state"] for row in waiting(sold, second.register_id)} == {"pending"}

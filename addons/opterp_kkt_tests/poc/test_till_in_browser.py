@@ -1,0 +1,101 @@
+# Part of OPTERP KKT. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""The cashier's way through a sale, in Chromium against a live server: what she sees on the receipt is what the OFD got.
+Screenshots are among the logs.
+"""
+
+import re
+import shutil
+from contextlib import contextmanager
+
+import pytest
+from playwright.sync_api import Page, expect, sync_playwright
+from poc.processes import LOGS
+from poc.shop import Shop
+from poc.stack import Odoo
+
+PATIENCE = 180_000  # ms: a first visitor waits until the server has built the till's JavaScript
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+TILLS = "/odoo/action-point_of_sale.action_pos_config_kanban"
+PRODUCT = "Оправа «Нева»"
+LAST_RECEIPT = """
+    SELECT fd_number::text, fiscal_drive_number, fiscal_sign, idempotency_key, total FROM kkt_receipt ORDER BY id DESC LIMIT 1
+"""
+
+executable = next(filter(None, map(shutil.which, BROWSERS)), None)
+
+
+@contextmanager
+def browser_page(errors: list[str]):
+    """A page of a fresh Chromium; what goes wrong in its JavaScript is added to `errors`."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": 1280, "height": 1080})
+        page.set_default_timeout(PATIENCE)
+        expect.set_options(timeout=PATIENCE)
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        try:
+            yield page
+        finally:
+            picture(page, "last")
+            browser.close()
+
+
+def picture(page: Page, name: str):
+    page.screenshot(path=LOGS / f"till-{name}.png")
+
+
+def log_in(page: Page, host: Odoo):
+    page.goto(f"{host.url}/web/login?redirect={TILLS}")
+    page.fill("input[name=login]", "kassir")
+    page.fill("input[name=password]", "kassir")
+    page.click(".oe_login_form button[type=submit]")
+    expect(page.locator("button[name=open_ui]").first).to_be_visible()
+    picture(page, "1-dashboard")
+
+
+def open_register(page: Page):
+    page.locator("button[name=open_ui]").first.click()
+    page.click(".modal-footer .btn-primary")
+    expect(page.locator("article.product").first).to_be_visible()
+
+
+def sell_for_cash(page: Page):
+    page.click(f"article.product:has-text('{PRODUCT}')")
+    picture(page, "2-product")
+    page.click(".product-screen .pay-order-button")
+    page.locator(".payment-screen .paymentmethod").first.click()
+    picture(page, "3-payment")
+    page.click(".payment-screen .validation-button")
+    expect(page.locator(".pos-receipt img.o_kkt_qr")).to_be_visible()
+    picture(page, "4-receipt")
+    page.locator(".pos-receipt").screenshot(path=LOGS / "till-5-receipt.png")
+
+
+def last_receipt(shop: Shop) -> dict:
+    [receipt] = shop.database.query(LAST_RECEIPT)
+    return receipt
+
+
+@pytest.mark.skipif(not executable, reason="no Chromium or Chrome here")
+def test_what_the_cashier_sees_is_what_the_ofd_got(shop, report):
+    errors: list[str] = []
+    with report.scenario("A sale in the browser") as scenario, browser_page(errors) as page:
+        host = shop.host()
+        log_in(page, host)
+        scenario.step("the cashier has logged in")
+        open_register(page)
+        scenario.step("the register is open")
+        sell_for_cash(page)
+        receipt = last_receipt(shop)
+        document = page.locator(".pos-receipt .o_kkt_document")
+        expect(document).to_have_count(1)
+        for requisite in ("fd_number", "fiscal_drive_number", "fiscal_sign"):
+            expect(document).to_contain_text(receipt[requisite])
+        expect(document.locator("img.o_kkt_qr")).to_have_attribute("src", re.compile("^data:image/svg"))
+        scenario.step(f"sold: FD {receipt['fd_number']} with its QR code is on the receipt")
+        shop.ofd.wait_accepted(1)
+        shop.settle()
+        [accepted] = shop.ofd.accepted()
+        assert (accepted["key"], accepted["total_sum"]) == (receipt["idempotency_key"], receipt["total"])
+        assert shop.violations() == host.errors() == errors == []
+        scenario.figure(f"FD {receipt['fd_number']} over {receipt['total'] / 100:.2f} roubles: on the screen and at the OFD")
