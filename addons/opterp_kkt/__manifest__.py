@@ -10,6 +10,8 @@
     'data': [
         'security/opterp_kkt_security.xml',
         'security/ir.model.access.csv',
+        'data/mail_activity_type.xml',
+        'data/mail_template.xml',
         'data/ir_cron.xml',
         'views/kkt_receipt_views.xml',
         'views/kkt_register_views.xml',
@@ -18,6 +20,8 @@
         'views/pos_order_views.xml',
         'views/account_tax_views.xml',
         'views/res_config_settings_views.xml',
+        'views/kkt_receipt_handle_views.xml',
+        'views/kkt_alarm_views.xml',
         'views/kkt_menus.xml',
     ],
     'demo': [

@@ -106,7 +106,7 @@ class KktCircuitBreaker(models.Model):
             'breaker_id': breaker.id,
             'from_state': breaker.state,
             'to_state': breaker.state,
-            'reason': f"mode {breaker.mode} → {mode}",
+            'reason': mode,
             'actor': self.env.user.login,
         } for breaker in changed])
 

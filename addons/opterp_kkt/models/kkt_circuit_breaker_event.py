@@ -2,6 +2,17 @@ from odoo import fields, models
 
 from .kkt_circuit_breaker import STATES
 
+REASONS = [  # those of core/breaker.py, and what a person does
+    ('failures', "Failures in a row"),
+    ('recovery_timeout', "Time for a probe"),
+    ('probe_failed', "Probe failed"),
+    ('probes_succeeded', "Probes succeeded"),
+    ('reset', "Reset by hand"),
+    ('automatic', "Mode set to automatic"),
+    ('forced_open', "Mode set to forced open"),
+    ('disabled', "Mode set to disabled"),
+]
+
 
 class KktCircuitBreakerEvent(models.Model):
     """One row per transition of a circuit breaker, written with it."""
@@ -14,5 +25,5 @@ class KktCircuitBreakerEvent(models.Model):
     happened_at = fields.Datetime(required=True, readonly=True, default=fields.Datetime.now)
     from_state = fields.Selection(STATES, readonly=True)
     to_state = fields.Selection(STATES, readonly=True)
-    reason = fields.Char(readonly=True)
+    reason = fields.Selection(REASONS, readonly=True)
     actor = fields.Char(readonly=True, help="The deliverer or the person that caused it.")

@@ -6,7 +6,7 @@ import time
 from configparser import ConfigParser
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from threading import Timer
 from time import monotonic
 from uuid import uuid4
@@ -26,12 +26,13 @@ from .big_integer import BigInteger
 _logger = logging.getLogger(__name__)
 
 CRONS = ('opterp_kkt.ir_cron_deliver_1', 'opterp_kkt.ir_cron_deliver_2')
-NUMBERS = {  # ir.config_parameter opterp_kkt.<name>, seconds
+NUMBERS = {  # ir.config_parameter opterp_kkt.<name>; seconds, but for the tries
     'request_timeout': 10.0,
     'lease_ttl': 30.0,
     'run_seconds': 50.0,
     'backoff_max': 60.0,
     'misconfigured_pause': 300.0,
+    'poison_tries': 10.0,
 }
 TURN_SECONDS = 2.0   # that a run spends on one register before it looks at the others
 NAP_SECONDS = 1.0    # between two looks at the queues
@@ -65,7 +66,7 @@ SCAN = f"""
 CLAIM = f"""
     WITH head AS (
         SELECT * FROM (
-            SELECT r.id, r.state, r.next_attempt_at FROM kkt_receipt r
+            SELECT r.id, r.state, r.next_attempt_at, r.claimed_at AS tried_at FROM kkt_receipt r
              WHERE r.register_id = %(register)s AND r.state IN ('pending', 'sending') ORDER BY r.queue_number LIMIT 1) h
          WHERE %(at_once)s::bool OR next_attempt_at IS NULL OR next_attempt_at <= {NOW}
     ), turn AS (
@@ -79,7 +80,7 @@ CLAIM = f"""
            delivery_epoch = %(epoch)s, claimed_at = {NOW}
       FROM head, turn, ofd, changed
      WHERE r.id = head.id AND r.state = head.state
- RETURNING r.id, r.idempotency_key, r.payload, r.attempts, r.in_doubt
+ RETURNING r.id, r.idempotency_key, r.payload, r.attempts, r.in_doubt, r.lone_failures, head.tried_at
 """
 CLOSED = """
     changed AS (
@@ -109,7 +110,7 @@ RECORD = f"""
                next_attempt_at = {NOW} + %(wait)s::float8 * interval '1 second',
                last_outcome = %(outcome)s::text, last_error = %(error)s,
                delivered_at = CASE WHEN %(state)s::text = 'delivered' THEN {NOW} END,
-               hlc_server_time = %(server_time)s, ofd_document_id = %(ofd_id)s
+               hlc_server_time = %(server_time)s, ofd_document_id = %(ofd_id)s{{count}}
           FROM turn
          WHERE id = %(receipt)s AND state = 'sending' AND delivery_epoch = %(epoch)s
      RETURNING id
@@ -125,8 +126,23 @@ ATTEMPT = f"""
     )
 """
 HELD = """
-    , held AS (UPDATE kkt_delivery SET hold_reason = %(hold)s FROM done WHERE register_id = %(register)s)
+    , held AS (
+        UPDATE kkt_delivery SET hold_reason = %(hold)s, hold_receipt_id = done.id FROM done WHERE register_id = %(register)s
+    )
 """
+# A failure counts against the document itself when the operator accepted another register's since the try before: only then
+# was it no outage. The newest settled document of a register is the last one before its queue's head.
+LONE = """
+               , lone_failures = lone_failures + EXISTS (
+                   SELECT FROM kkt_register g CROSS JOIN LATERAL (
+                          SELECT p.delivered_at FROM kkt_receipt p
+                           WHERE p.register_id = g.id AND p.queue_number < COALESCE(
+                                 (SELECT min(w.queue_number) FROM kkt_receipt w
+                                   WHERE w.register_id = g.id AND w.state IN ('pending', 'sending')), 2147483647)
+                           ORDER BY p.queue_number DESC LIMIT 1) passed
+                    WHERE g.ofd_id = %(ofd)s AND g.id <> %(register)s AND passed.delivered_at > %(tried_at)s::timestamp)::int
+"""
+ANEW = ", lone_failures = 0"
 PAUSED = f"""
     , paused AS (
         UPDATE kkt_ofd SET paused_until = {NOW} + %(pause)s::float8 * interval '1 second', pause_reason = %(message)s::text
@@ -140,7 +156,9 @@ VERDICTS = {
     Outcome.UNKNOWN: breaker.failed,
     Outcome.MISCONFIGURED: breaker.released,
     Outcome.THROTTLED: breaker.released,
+    Outcome.ABSENT: breaker.released,
 }
+TOLD = (Outcome.REFUSED, Outcome.MISCONFIGURED, Outcome.ABSENT)  # somebody has to hear of these soon
 
 
 class Fenced(Exception):
@@ -160,6 +178,7 @@ class Run:
     transports: dict = field(default_factory=dict)
     delivered: int = 0
     rejected: int = 0
+    news: bool = False
     busy: set = field(default_factory=set)
 
     def get_transport(self, row):
@@ -188,6 +207,8 @@ class Claim:
     payload: str
     attempts: int
     in_doubt: bool
+    lone_failures: int
+    tried_at: datetime | None
 
 
 class KktDelivery(models.Model):
@@ -218,6 +239,7 @@ class KktDelivery(models.Model):
     held_at = fields.Datetime("Held Since", readonly=True)
     lease_missing = fields.Boolean("Redis Is Missing", readonly=True)
     hold_reason = fields.Text("Held Because", readonly=True)
+    hold_receipt_id = fields.Many2one('kkt.receipt', "Held for", readonly=True)
     last_probe_at = fields.Datetime("Last Probe", readonly=True)
 
     _register_uniq = models.Constraint('unique (register_id)', "A register has one delivery.")
@@ -228,13 +250,13 @@ class KktDelivery(models.Model):
         Odoo starts its crons, and their ear for wake-ups, only after this: they are called once more a moment later.
         """
         super()._register_hook()
-        with self.pool.cursor() as cr:
-            cr.execute("SELECT 1 FROM kkt_receipt WHERE state IN ('pending', 'sending') LIMIT 1")
-            if cr.rowcount:
-                self.with_env(self.env(cr=cr))._wake()
-                call = Timer(START_SECONDS, _call_crons, [cr.dbname])
-                call.daemon = True
-                call.start()
+        cr = self.env.cr  # no other one: it would wait for the tables that an upgrade in this transaction has locked
+        cr.execute("SELECT 1 FROM kkt_receipt WHERE state IN ('pending', 'sending') LIMIT 1")
+        if cr.rowcount:
+            self._wake()
+            call = Timer(START_SECONDS, _call_crons, [cr.dbname])
+            call.daemon = True
+            call.start()
 
     # -- who calls ---------------------------------------------------------------------------------------------------------
 
@@ -250,6 +272,8 @@ class KktDelivery(models.Model):
     def _cron_deliver(self):
         """Deliver what is due on all registers, and stay while something will be due within a minute."""
         settings = self._get_settings()
+        # A run that is cut short here was killed, it did not hang: after three of those Odoo would skip the next one.
+        self.env['ir.cron.progress'].browse(self.env.context.get('ir_cron_progress_id', [])).timed_out_counter = 0
         self.env.cr.commit()  # no network call while this transaction is open
         settled, due_in = self._deliver_for(settings)
         if due_in is not None:
@@ -275,10 +299,19 @@ class KktDelivery(models.Model):
         while True:
             settled = run.delivered + run.rejected
             due_in = self._pass(run, until)
+            self._tell(run)
             if due_in is None or due_in > STAY_SECONDS or monotonic() >= until:
                 return due_in
             if run.delivered + run.rejected == settled:
                 time.sleep(min(max(due_in, 0.05), NAP_SECONDS))
+
+    @api.model
+    def _tell(self, run):
+        """Have somebody hear of what was rejected or held: now, not when the run ends."""
+        if run.news:
+            with self.pool.cursor() as cr:  # this run's own transaction may be dead: it has outlived a restart of PostgreSQL
+                self.env['kkt.watch'].with_env(self.env(cr=cr))._wake()
+            run.news = False
 
     @api.model
     def _deliver_now(self, registers):
@@ -293,8 +326,14 @@ class KktDelivery(models.Model):
             [waiting] = run.guard.execute(
                 "SELECT count(*) FROM kkt_receipt WHERE register_id = ANY(%s) AND state IN ('pending', 'sending')",
                 [registers.ids])
+        self._tell(run)
         return {
             'delivered': run.delivered, 'rejected': run.rejected, 'waiting': waiting['count'], 'busy': sorted(run.busy)}
+
+    def _release(self):
+        """Let held registers go on."""
+        self.write({'hold_reason': False, 'hold_receipt_id': False})
+        self._wake()
 
     # -- one pass ----------------------------------------------------------------------------------------------------------
 
@@ -361,10 +400,13 @@ class KktDelivery(models.Model):
             return False
         answer, looked_up = self._send(run, hold, row, claim)
         row.update(self._record(run, hold, row, claim, answer, looked_up))
-        decide = VERDICTS[answer.outcome]
+        # What fails alone says nothing about the operator, so a bad document doesn't cut off the other registers.
+        alone = answer.outcome is Outcome.UNKNOWN and claim.lone_failures
+        decide = breaker.released if alone else VERDICTS[answer.outcome]
         self.env['kkt.circuit.breaker']._report(hold.guard, row, decide, _owner(hold))
         run.delivered += answer.outcome is Outcome.ACCEPTED
         run.rejected += answer.outcome is Outcome.REFUSED
+        run.news |= answer.outcome in TOLD
         return answer.outcome in (Outcome.ACCEPTED, Outcome.REFUSED)
 
     # -- claim, send, record -----------------------------------------------------------------------------------------------
@@ -390,14 +432,19 @@ class KktDelivery(models.Model):
     def _send(self, run, hold, row, claim):
         """Send a document. If it may have arrived before, ask for it first; both together are one outcome.
 
-        :return: the answer, and whether the operator was asked first
+        A document that failed too often while others passed is only asked for: if the operator doesn't have it, it is not sent
+        again, and the answer is `ABSENT`.
+
+        :return: the answer, and what the operator said when it was asked first, None when it was not
         """
         transport = run.get_transport(row)
+        asked = None
         if claim.in_doubt:
             answer = transport.lookup(claim.idempotency_key)
-            if answer.outcome is not Outcome.ABSENT:
-                return answer, True
-        return transport.send(Document(claim.idempotency_key, claim.payload, hold.epoch)), claim.in_doubt
+            asked = answer.outcome
+            if asked is not Outcome.ABSENT or claim.lone_failures >= run.numbers['poison_tries']:
+                return answer, asked
+        return transport.send(Document(claim.idempotency_key, claim.payload, hold.epoch)), asked
 
     @api.model
     def _record(self, run, hold, row, claim, answer, looked_up):
@@ -411,12 +458,12 @@ class KktDelivery(models.Model):
         more = "" if plain else ATTEMPT
         more += HELD if values['hold'] else ""
         more += PAUSED if values['pause'] else ""
-        recorded = hold.guard.run(RECORD.format(more=more), {
-            **values,
+        recorded = hold.guard.run(RECORD.format(count=_count(answer, looked_up), more=more), {
+            **values, 'tried_at': claim.tried_at,
             'receipt': claim.id, 'register': hold.register_id, 'epoch': hold.epoch, 'holder': hold.holder,
             'ofd': row['ofd_id'], 'breaker': row['id'],
             'outcome': answer.outcome.value, 'message': answer.message or None, 'status': answer.http_status,
-            'looked_up': looked_up, 'duration': answer.duration,
+            'looked_up': bool(looked_up), 'duration': answer.duration,
         })
         if not recorded:
             raise Fenced(f"epoch {hold.epoch} of register {hold.register_id} is over")
@@ -441,6 +488,13 @@ class KktDelivery(models.Model):
             values |= {'counted': 0, 'pause': run.numbers['misconfigured_pause']}
         elif outcome is Outcome.THROTTLED:
             values |= {'counted': 0, 'pause': answer.retry_after}
+        elif outcome is Outcome.ABSENT:
+            values['hold'] = values['error'] = self.env._(
+                "The operator does not accept one document of this register, and says that it does not have it: %(count)s tries"
+                " failed although documents of other registers passed in between. Ask the operator what is wrong with it. Then"
+                " let the register go on, which tries the document again, or mark the document as handled, which sends the rest"
+                " without it.", count=claim.lone_failures)
+            values |= {'counted': 0, 'in_doubt': False}
         else:
             ceiling = min(run.numbers['backoff_max'], 2.0 ** min(claim.attempts, 30))
             values |= {'in_doubt': claim.in_doubt or outcome is Outcome.UNKNOWN, 'wait': random.uniform(0, ceiling)}
@@ -460,11 +514,18 @@ class KktDelivery(models.Model):
 
     @api.model
     def _get_number(self, name):
-        """A setting in seconds, from `ir.config_parameter` `opterp_kkt.<name>`."""
+        """A number of `NUMBERS`, from `ir.config_parameter` `opterp_kkt.<name>`."""
         text = self.env['ir.config_parameter'].sudo().get_param(f'opterp_kkt.{name}')
         with suppress(TypeError, ValueError):
             return float(text) if float(text) > 0 else NUMBERS[name]
         return NUMBERS[name]
+
+
+def _count(answer, looked_up):
+    """How an outcome changes the number of failures that are the document's own: the try before left nothing behind."""
+    if answer.outcome is Outcome.ABSENT:
+        return ANEW
+    return LONE if answer.outcome is Outcome.UNKNOWN and looked_up is Outcome.ABSENT else ""
 
 
 def _owner(hold):

@@ -3,7 +3,7 @@ from urllib.parse import quote
 from uuid import uuid4
 
 from odoo import api, fields, models
-from odoo.exceptions import UserError
+from odoo.exceptions import AccessError, UserError
 
 from .big_integer import BigInteger
 from .kkt_receipt_attempt import OUTCOMES
@@ -42,7 +42,8 @@ class KktReceipt(models.Model):
 
     It is created in the transaction of the sale: `idempotency_key` and `payload` are chosen there and never change. A sale
     whose document can't be built gets a `rejected` receipt without a payload and without numbers; *Retry* builds it.
-    Delivery (`kkt.delivery`) alone moves it on, in `queue_number` order; a rejected document leaves that order.
+    Delivery (`kkt.delivery`) alone moves it on, in `queue_number` order; a rejected document leaves that order. It stays rejected
+    when a person closes it as handled, with the reason; so does a document that its register is held for.
     """
     _name = 'kkt.receipt'
     _description = "Fiscal Receipt"
@@ -82,6 +83,11 @@ class KktReceipt(models.Model):
     last_error = fields.Text(readonly=True)
     delivered_at = fields.Datetime(readonly=True)
     ofd_document_id = fields.Char("ID at the Operator", readonly=True)
+    lone_failures = fields.Integer(
+        "Failures of Its Own", readonly=True, default=0, help="Tries that failed although documents of other registers passed.")
+    handled_reason = fields.Text(readonly=True, copy=False, help="Why nobody has to look at it any more.")
+    handled_by = fields.Many2one('res.users', readonly=True, copy=False, ondelete='restrict')
+    handled_at = fields.Datetime(readonly=True, copy=False)
     attempt_ids = fields.One2many('kkt.receipt.attempt', 'receipt_id', readonly=True)
 
     hlc_local_time = BigInteger("HLC Time", readonly=True, help="ms since 1970")
@@ -101,12 +107,15 @@ class KktReceipt(models.Model):
     _one_in_flight = models.UniqueIndex(
         "(register_id) WHERE state = 'sending'", "A register sends one document at a time.")
     _queue_idx = models.Index("(register_id, queue_number) WHERE state IN ('pending', 'sending')")
-    _rejected_idx = models.Index("(register_id) WHERE state = 'rejected'")
+    _rejected_idx = models.Index("(register_id) WHERE state = 'rejected' AND handled_at IS NULL")
+    _drift_idx = models.Index("(create_date) WHERE hlc_drift")
     _built = models.Constraint(
         "CHECK (state = 'rejected' OR (payload IS NOT NULL AND COALESCE(fd_number, 0) > 0 AND COALESCE(queue_number, 0) > 0))",
         "Only a document that was built can be sent.")
     _delivered = models.Constraint(
         "CHECK ((state = 'delivered') = (delivered_at IS NOT NULL))", "A delivered receipt has its time of delivery.")
+    _handled = models.Constraint(
+        "CHECK (handled_at IS NULL OR (state = 'rejected' AND handled_reason IS NOT NULL))", "Only what was rejected is handled.")
     _hlc_positive = models.Constraint('CHECK (hlc_logical_counter >= 0)', "An HLC counter is not negative.")
 
     @api.depends('document_type', 'fd_number')
@@ -175,8 +184,67 @@ class KktReceipt(models.Model):
             receipt.pos_order_id._kkt_build(receipt)
         self.env.flush_all()
         self.env.cr.execute("""
-            UPDATE kkt_receipt SET state = 'pending', next_attempt_at = NULL, last_error = NULL
+            UPDATE kkt_receipt
+               SET state = 'pending', next_attempt_at = NULL, last_error = NULL,
+                   handled_reason = NULL, handled_by = NULL, handled_at = NULL
              WHERE id = ANY(%s) AND payload IS NOT NULL AND state IN ('rejected', 'pending')
         """, [self.ids])
         self.invalidate_recordset()
         self.env['kkt.delivery']._wake()
+
+    def action_handle(self):
+        """Ask for the reason, then close these documents as handled."""
+        self._check_may_handle()
+        return {
+            'type': 'ir.actions.act_window',
+            'name': self.env._("Mark as Handled"),
+            'res_model': 'kkt.receipt.handle',
+            'view_mode': 'form',
+            'target': 'new',
+            'context': {'default_receipt_ids': self.ids},
+        }
+
+    def _handle(self, reason):
+        """Close documents that a person has put right by other means: nobody is told of them any more.
+
+        A register that is held for one of them goes on.
+        """
+        self._check_may_handle()
+        if not reason.strip():
+            raise UserError(self.env._("Please give a reason: whoever asks later should find it."))
+        receipts = self.sudo()
+        for receipt in receipts:
+            receipt._check_handleable()
+        receipts.write({
+            'state': 'rejected', 'handled_reason': reason, 'handled_by': self.env.uid, 'handled_at': fields.Datetime.now()})
+        for receipt in receipts:
+            receipt.register_id.message_post(body=self.env._(
+                "%(document)s was marked as handled: %(reason)s", document=receipt.display_name, reason=reason))
+        receipts._get_holds()._release()
+        self.env['kkt.watch']._wake()
+
+    def _check_may_handle(self):
+        self.check_access('read')
+        if not self.env.su and not self.env.user.has_group('opterp_kkt.group_fiscal_admin'):
+            raise AccessError(self.env._("Only a fiscal administrator marks documents as handled."))
+
+    def _check_handleable(self):
+        """Only what will not reach the operator by itself, and what is certainly not there already, is left out."""
+        if self.handled_at:
+            raise UserError(self.env._(
+                "%(document)s was marked as handled by %(user)s already.", document=self.display_name, user=self.handled_by.name))
+        if self.state == 'rejected':
+            return
+        if self.state != 'pending' or not self._get_holds():
+            raise UserError(self.env._(
+                "%(document)s is neither rejected nor what its register is held for: it is delivered by itself.",
+                document=self.display_name))
+        if self.last_outcome != 'absent' or self.in_doubt:
+            raise UserError(self.env._(
+                "The operator has not said that it does not have %(document)s, so it can't be left out.",
+                document=self.display_name))
+
+    def _get_holds(self):
+        """The deliveries that are held for these documents."""
+        return self.register_id.delivery_ids.filtered(
+            lambda delivery: delivery.hold_reason and delivery.hold_receipt_id in self)

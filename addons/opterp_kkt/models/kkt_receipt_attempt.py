@@ -9,6 +9,7 @@ OUTCOMES = [
     ('throttled', "Throttled"),
     ('unavailable', "Unavailable"),
     ('unknown', "Outcome unknown"),
+    ('absent', "Absent: not sent again"),
 ]
 
 

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from uuid import uuid4
 
 import pytz
+from markupsafe import Markup
 from stdnum.ru import inn
 
 from odoo import api, fields, models
@@ -81,7 +82,9 @@ class KktRegister(models.Model):
     delivery_epoch = BigInteger(compute='_compute_delivery', compute_sudo=True)
     delivery_holder = fields.Char("Last Delivered by", compute='_compute_delivery', compute_sudo=True)
     hold_reason = fields.Text("Held Because", compute='_compute_delivery', compute_sudo=True)
+    hold_receipt_id = fields.Many2one('kkt.receipt', "Held for", compute='_compute_delivery', compute_sudo=True)
     lease_missing = fields.Boolean("Redis Is Missing", compute='_compute_delivery', compute_sudo=True)
+    alarm_summary = fields.Html("Alarms", compute='_compute_alarm_summary', compute_sudo=True)
     pending_count = fields.Integer("Waiting", compute='_compute_queue', compute_sudo=True)
     rejected_count = fields.Integer("Rejected", compute='_compute_queue', compute_sudo=True)
     oldest_pending_at = fields.Datetime("Oldest Waiting", compute='_compute_queue', compute_sudo=True)
@@ -103,7 +106,17 @@ class KktRegister(models.Model):
             register.delivery_epoch = delivery.epoch
             register.delivery_holder = delivery.holder
             register.hold_reason = delivery.hold_reason
+            register.hold_receipt_id = delivery.hold_receipt_id
             register.lease_missing = delivery.lease_missing
+
+    def _compute_alarm_summary(self):
+        """What the watch found about each register, but for what its form says by itself."""
+        alarms = self.env['kkt.alarm'].search([
+            ('res_model', '=', self._name), ('res_id', 'in', self.ids), ('told_level', '>', 0), ('kind', '!=', 'held')])
+        for register in self:
+            own = alarms.filtered(lambda alarm: alarm.res_id == register.id)  # noqa: B023
+            register.alarm_summary = Markup("").join(
+                Markup("<div><strong>%s</strong><br/>%s</div>") % (alarm.happened, alarm.meaning) for alarm in own)
 
     def _compute_queue(self):
         self.env['kkt.receipt'].flush_model()
@@ -192,8 +205,8 @@ class KktRegister(models.Model):
     def action_release_hold(self):
         """Let a held register go on with its next document."""
         self._check_may_deliver()
-        self.sudo().delivery_ids.write({'hold_reason': False})
-        self.env['kkt.delivery']._wake()
+        self.sudo().delivery_ids._release()
+        self.env['kkt.watch']._wake()
 
     def action_open_receipts(self):
         """The documents of this register."""
@@ -278,5 +291,6 @@ def _queue_sql(register_ids):
           FROM kkt_receipt WHERE register_id = ANY(%(ids)s) AND state IN ('pending', 'sending') GROUP BY register_id
          UNION ALL
         SELECT register_id, 0, count(*), NULL
-          FROM kkt_receipt WHERE register_id = ANY(%(ids)s) AND state = 'rejected' GROUP BY register_id
+          FROM kkt_receipt WHERE register_id = ANY(%(ids)s) AND state = 'rejected' AND handled_at IS NULL
+         GROUP BY register_id
     """, ids=register_ids)

@@ -68,7 +68,7 @@ class Transport(Protocol):
         """Ask whether the OFD has this key. Any outcome but REFUSED: nothing was sent to be refused."""
 
     def check(self) -> Answer:
-        """Ask for a key that can't exist. ABSENT is good; `message` says in English how it went."""
+        """Ask for a key that can't exist. ABSENT is good; `message` has the words of what answered, or of what failed."""
 
     def close(self) -> None:
         """Let the connection go; the next call opens another."""

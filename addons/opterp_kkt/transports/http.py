@@ -35,14 +35,6 @@ REFUSALS = {400, 409, 413, 422}
 TRANSIENT = {408, 425}  # the 4xx that blame neither the document nor the settings
 TAGS = re.compile(r"<(script|style)\b[^<]*</\1>|<[^<>]*>", re.IGNORECASE)  # linear on any input
 
-CHECKED = {  # what an outcome of the connection test means to a person
-    Outcome.ABSENT: "The OFD answers, and accepts the address and the token",
-    Outcome.MISCONFIGURED: "Check the address, the token and the contract with the OFD",
-    Outcome.THROTTLED: "The OFD answers, but asks to come back later",
-    Outcome.UNAVAILABLE: "There is no connection to the OFD",
-    Outcome.UNKNOWN: "The OFD was reached, but gave no usable answer",
-}
-
 
 class _TotalTimeout:
     """A socket's timeout that runs on over all calls since `settimeout`, instead of anew with each.
@@ -212,9 +204,7 @@ class HttpTransport:
 
     def check(self) -> Answer:
         """Look up a key that can't exist; see `Transport.check`."""
-        answer = self._look_up(ABSENT_KEY, read_check)
-        details = f": {answer.message}" if answer.message else ""
-        return replace(answer, message=CHECKED[answer.outcome] + details)
+        return self._look_up(ABSENT_KEY, read_check)
 
     def close(self) -> None:
         """Close the kept connection; the next call opens another."""

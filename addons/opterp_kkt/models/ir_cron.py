@@ -1,0 +1,49 @@
+import os
+import socket
+from collections import deque
+from time import monotonic
+
+from odoo import api, models
+
+from ..core.guard import LOCK_CLASS
+from .kkt_delivery import CRONS
+
+PLACE_CLASS = LOCK_CLASS + 2  # advisory lock: a server that runs a delivery cron
+OFFERS = 5                    # in a row, before a server that seems to be alone runs a second one
+OFFER_SECONDS = 2.0           # what is in a row
+
+_offered = deque(maxlen=OFFERS)
+
+
+class IrCron(models.Model):
+    """Spreads the delivery crons over the servers, so that a server that dies is replaced in a second.
+
+    Two runs of one server die together, and the idle crons of other servers would look in a minute. So a server that has one
+    run leaves the next cron to the others: it stays ready, and they are woken. A server that is alone gets it back at once,
+    and takes it after some offers.
+    """
+    _inherit = 'ir.cron'
+
+    @classmethod
+    def _process_job(cls, cron_cr, job):
+        # EXTENDS 'base'
+        env = api.Environment(cron_cr, job['user_id'], {})
+        find = env['ir.model.data']._xmlid_to_res_id
+        if job['id'] in map(find, CRONS) and not _take_place(cron_cr) and _may_offer():
+            cron_cr.postcommit.add(env['ir.cron']._notifydb)  # when the cron is free again
+            return
+        super()._process_job(cron_cr, job)
+
+
+def _take_place(cron_cr):
+    """Be the one run of this server, until the cron is done; False when there is another."""
+    server = f"{socket.gethostname()}:{os.getpgrp()}"  # the workers of a server are one process group
+    cron_cr.execute("SELECT pg_try_advisory_xact_lock(%s, hashtext(%s))", [PLACE_CLASS, server])
+    return cron_cr.fetchone()[0]
+
+
+def _may_offer():
+    if len(_offered) == OFFERS and monotonic() - _offered[0] < OFFER_SECONDS:
+        return False
+    _offered.append(monotonic())
+    return True
