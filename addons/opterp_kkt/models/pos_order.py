@@ -223,7 +223,8 @@ class PosOrder(models.Model):
             'currency': self.env._(
                 "A fiscal receipt is in roubles, this order is in %(currency)s.", currency=error.values.get('currency')),
             'inn': self.env._(
-                "%(company)s has no INN as its tax ID. Set it on the company, then press Retry.", company=error.values.get('company')),
+                "%(company)s has no INN as its tax ID. Set it on the company, then press Retry.",
+                company=error.values.get('company')),
             'no_items': self.env._("The order has no lines."),
             'negative_total': self.env._("The discounts are larger than the goods."),
             'quantity': self.env._("A line has no positive quantity."),
