@@ -6,6 +6,7 @@
 import os
 import threading
 import time
+from contextlib import closing
 
 import psycopg2
 import pytest
@@ -252,16 +253,15 @@ def test_a_claim_waits_for_a_breaker_that_is_about_to_open(sold, deliverer):
     one = deliverer()
     hold = one.take(one.registers[0])
     claims = []
-    opening = psycopg2.connect(dbname=sold.database.name, **sold.database.dsn)
-    opening.cursor().execute(OPEN, (60,))
     claiming = threading.Thread(target=lambda: claims.append(one.claim(hold)))
-    claiming.start()
-    claiming.join(0.5)
-    assert claiming.is_alive(), "the claim did not wait"
-    opening.commit()
-    opening.close()
+    with closing(psycopg2.connect(dbname=sold.database.name, **sold.database.dsn)) as opening:
+        opening.cursor().execute(OPEN, (60,))
+        claiming.start()
+        claiming.join(0.5)
+        waits = claiming.is_alive()
+        opening.commit()
     claiming.join(30)
-    assert claims == [None]
+    assert waits and claims == [None]
 
 
 def test_one_probe_although_two_processes_saw_that_it_is_time(sold, deliverer):

@@ -219,12 +219,14 @@ class TestPoison(DeliveryCommon):
         self.assertEqual(self._count_sent(), 5)
 
     def test_an_outage_holds_nothing(self):
+        self._pass_other()
         self._fail_in_outage(12)
         self.assertEqual(self._count_sent(), 12)
         self.assertEqual(self.poison.lone_failures, 0)
 
     def test_failures_of_an_outage_do_not_count_after_it(self):
         """The other register passes first when the operator is back: what failed before was the outage."""
+        self._pass_other()
         self._fail_in_outage(12)
         self._pass_other()
         self.operator.verdicts.clear()

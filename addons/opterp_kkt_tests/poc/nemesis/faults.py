@@ -64,6 +64,7 @@ HOLDERS = """
       FROM kkt_delivery d
       JOIN kkt_register r ON r.id = d.register_id
       JOIN pg_locks l ON l.locktype = 'advisory' AND l.classid = 4934484 AND l.objid = d.register_id AND l.granted
+     WHERE d.holder IS NOT NULL
      ORDER BY d.register_id
 """
 TERMINATE = """

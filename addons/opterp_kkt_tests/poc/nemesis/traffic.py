@@ -66,7 +66,7 @@ class Cashier(threading.Thread):
 
     def _lines(self) -> list:
         lines = [self._line() for _line in range(self.random.randint(1, 3))]
-        if self.traffic.refusing.is_set() and self.random.random() < 0.3:
+        if self.traffic.refusing.is_set() and self.random.random() < 0.5:
             product = lines[0].product
             lines[0].product = product | {"display_name": f"{product['display_name']} ({REFUSED})"}
         return lines
