@@ -73,6 +73,7 @@ class Demo:
             self.database.execute(SET_RECOVERY, RECOVERY_SECONDS, self.breaker)
             stack.callback(self.database.execute, SET_RECOVERY, usual, self.breaker)
             stack.enter_context(self.ofd)
+            self.last_request = max((request["seq"] for request in self.ofd.history()), default=0)
             stack.enter_context(self.odoo)
             self.tell(f"The OFD (emulated) and Odoo are up: {self.ofd.url} and {self.odoo.url}")
             self.tills = [Till(self.odoo, self.record(name), **CASHIER) for name in ("demo_pos_1", "demo_pos_2")]
@@ -132,10 +133,10 @@ class Demo:
 
     def verdict(self) -> list[tuple[str, str, list[str]]]:
         """Subject, what was found, what is wrong: from the OFD's history and the shop's receipts of this run."""
-        uuid = self.database.value("SELECT value FROM ir_config_parameter WHERE key = 'database.uuid'")
-        history = [request for request in self.ofd.history()
-                   if (request["key"] or "").startswith(uuid) and request["key"] not in self.settled_before]
         receipts = [receipt for receipt in read_receipts(self.database) if receipt.key not in self.settled_before]
+        keys = {receipt.key for receipt in receipts}
+        history = [request for request in self.ofd.history()
+                   if request["key"] in keys or request["seq"] > self.last_request and request["key"] not in self.settled_before]
         delivered = [receipt for receipt in receipts if receipt.state == "delivered"]
         accepted = [request["key"] for request in history if judge.is_acceptance(request)]
         repeated = len(accepted) - len(set(accepted))
@@ -208,6 +209,8 @@ def main():
             findings = demo.verdict()
     except (TimeoutError, ProcessDied, RpcError) as error:
         sys.exit(f"STOPPED: {error}")
+    except KeyboardInterrupt:
+        sys.exit(130)
     passed = report(findings)
     print(f"`make run` opens this shop: {demo.odoo.url} (kassir / kassir sells, admin / admin sees all),\n"
           f"and the page of what the OFD got: {demo.ofd.url}")

@@ -59,13 +59,12 @@ KILLS = {kind for kind in KINDS if "killed" in kind and kind != "redis_killed"}
 REST = 5.0  # s between two faults of one thing
 SEEK = 6.0  # s in which something must come by to be hit
 
-HOLDERS = """
-    SELECT split_part(d.holder, ':', 2)::int AS process, l.pid AS backend, r.name
+SENDERS = """
+    SELECT split_part(d.holder, ':', 2)::int AS process, l.pid AS backend, g.name
       FROM kkt_delivery d
-      JOIN kkt_register r ON r.id = d.register_id
+      JOIN kkt_register g ON g.id = d.register_id
+      JOIN kkt_receipt r ON r.register_id = d.register_id AND r.state = 'sending' AND r.delivery_epoch = d.epoch
       JOIN pg_locks l ON l.locktype = 'advisory' AND l.classid = 4934484 AND l.objid = d.register_id AND l.granted
-     WHERE d.holder IS NOT NULL
-     ORDER BY d.register_id
 """
 TERMINATE = """
     SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
@@ -228,9 +227,9 @@ class Faults:
     # -- deliverers ----------------------------------------------------------------------------------------------
 
     def _deliverer(self, choice: int) -> dict:
-        """Somebody who holds the guard of a register at this moment."""
-        holders = self._seek(lambda: self.shop.database.query(HOLDERS), "nobody delivers")
-        return holders[choice % len(holders)]
+        """Somebody who has a document under way at this moment."""
+        senders = self._seek(lambda: self.shop.database.query(SENDERS), "nobody delivers")
+        return senders[choice % len(senders)]
 
     def _seek(self, condition, otherwise: str):
         try:

@@ -10,7 +10,8 @@ from contextlib import contextmanager
 from poc.processes import free_port
 
 RST_ON_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER for 0 s
-PAUSE = 0.8  # s that a slow network adds, each way
+LATENCY = 0.03  # s that the network takes, each way
+PAUSE = 0.8  # s that a slow one takes
 DRIP = 0.05  # s between two bytes: an answer of 300 bytes takes 15 s
 MODES = ("ok", "cut", "slow", "half_open", "drip", "reset", "drop_answers")
 
@@ -18,9 +19,9 @@ MODES = ("ok", "cut", "slow", "half_open", "drip", "reset", "drop_answers")
 class Proxy:
     """Forwards TCP connections to a port of 127.0.0.1, in a thread of its own, as well as its mode allows:
 
-        ok             as they are
+        ok             LATENCY later, both ways
         cut            connections are reset, new ones refused
-        slow           PAUSE later, both ways
+        slow           PAUSE later
         half_open      connections stay or are made, and what is sent vanishes
         drip           answers come byte by byte
         reset          the request goes out, then both ends are reset
@@ -100,7 +101,7 @@ class _Side(asyncio.Protocol):
         getattr(self, f"_{self.proxy.mode}", self._ok)(data)
 
     def _ok(self, data: bytes):
-        self._later(0, data)
+        self._later(LATENCY, data)
 
     def _slow(self, data: bytes):
         self._later(PAUSE, data)
@@ -111,10 +112,7 @@ class _Side(asyncio.Protocol):
     def _later(self, seconds: float, data: bytes):
         loop = self.proxy.loop
         self._free_at = max(self._free_at, loop.time() + seconds)
-        if self._free_at <= loop.time():
-            self._pass_on(data)
-        else:
-            loop.call_at(self._free_at, self._pass_on, data)
+        loop.call_at(self._free_at, self._pass_on, data)
 
     def _pass_on(self, data: bytes):
         if not self.other.transport.is_closing():
@@ -156,7 +154,7 @@ class _Client(_Side):
         return self.other
 
     def _reset(self, data: bytes):
-        self._ok(data)
+        self._pass_on(data)
         self.proxy.loop.call_soon(self.reset)
 
 
@@ -165,7 +163,7 @@ class _Server(_Side):
 
     def _drip(self, data: bytes):
         for at in range(len(data)):
-            self._later(0, data[at : at + 1])
+            self._later(LATENCY, data[at : at + 1])
             self._free_at += DRIP
 
     def _drop_answers(self, data: bytes):
