@@ -6,7 +6,7 @@
     'author': "OPTERP",
     'license': 'LGPL-3',
     'depends': ['point_of_sale', 'mail'],
-    'external_dependencies': {'python': ['redis', 'requests', 'python-stdnum']},
+    'external_dependencies': {'python': ['qrcode', 'redis', 'requests', 'python-stdnum']},
     'data': [
         'security/opterp_kkt_security.xml',
         'security/ir.model.access.csv',

@@ -55,6 +55,27 @@ KINDS = {
     "clock_ahead": ("clock", LONG),
     "clock_behind": ("clock", LONG),
 }
+POINTS = {
+    "killed_after_claim": "after_claim",
+    "killed_before_send": "before_send",
+    "killed_after_answer": "after_answer",
+    "killed_before_record": "before_record",
+}
+NETWORK = {  # modes of the proxy
+    "network_cut": "cut",
+    "network_slow": "slow",
+    "network_half_open": "half_open",
+    "network_drips": "drip",
+    "network_reset": "reset",
+    "answers_dropped": "drop_answers",
+}
+OFD = {  # orders to the emulator
+    "ofd_500": {"mode": "fail", "status": 500},
+    "ofd_503": {"mode": "fail", "status": 503, "retry_after": 1},
+    "ofd_429": {"mode": "throttle", "retry_after": 1},
+    "ofd_garbage": {"mode": "garbage"},
+    "ofd_other_key": {"mode": "other_key"},
+}
 KILLS = {kind for kind in KINDS if "killed" in kind and kind != "redis_killed"}
 REST = 5.0  # s between two faults of one thing
 SEEK = 6.0  # s in which something must come by to be hit
@@ -126,7 +147,8 @@ class Strike:
 
 
 class Faults:
-    """Strikes as planned. Each kind is a context manager of that name: entering breaks and says what, leaving mends.
+    """Strikes as planned. Each kind is a context manager (the tables above, or the method of its name): entering
+    breaks and says what, leaving mends.
 
     What a fault hits is what its choice points at among what is there then: timing differs from run to run, so a
     seed gives the same faults, not the same history. A supervisor starts hosts that ended by themselves.
@@ -179,13 +201,22 @@ class Faults:
             if self._healing.is_set():
                 return
             try:
-                with getattr(self, f"_{fault.kind}")(fault.choice) as target:
+                with self._broken(fault) as target:
                     strike = Strike(fault.kind, target or "", time.time())
                     self.strikes.append(strike)
                     self._healing.wait(fault.seconds)
                 strike.ended = time.time()
             except (Missed, psycopg2.Error) as reason:
                 self.missed.append(f"{fault.kind}: {reason}")
+
+    def _broken(self, fault: Planned):
+        if fault.kind in POINTS:
+            return self._killed_at(POINTS[fault.kind])
+        if fault.kind in NETWORK:
+            return self.proxy.broken(NETWORK[fault.kind])
+        if fault.kind in OFD:
+            return self._ofd(**OFD[fault.kind])
+        return getattr(self, f"_{fault.kind}")(fault.choice)
 
     @property
     def now(self) -> list[str]:
@@ -271,18 +302,6 @@ class Faults:
         finally:
             self.shop.database.execute(SET_FAILPOINT, "")
 
-    def _killed_after_claim(self, choice):
-        return self._killed_at("after_claim")
-
-    def _killed_before_send(self, choice):
-        return self._killed_at("before_send")
-
-    def _killed_after_answer(self, choice):
-        return self._killed_at("after_answer")
-
-    def _killed_before_record(self, choice):
-        return self._killed_at("before_record")
-
     # -- Redis and PostgreSQL ------------------------------------------------------------------------------------
 
     @contextmanager
@@ -326,44 +345,11 @@ class Faults:
 
     # -- the network and the OFD ---------------------------------------------------------------------------------
 
-    def _network_cut(self, choice):
-        return self.proxy.broken("cut")
-
-    def _network_slow(self, choice):
-        return self.proxy.broken("slow")
-
-    def _network_half_open(self, choice):
-        return self.proxy.broken("half_open")
-
-    def _network_drips(self, choice):
-        return self.proxy.broken("drip")
-
-    def _network_reset(self, choice):
-        return self.proxy.broken("reset")
-
-    def _answers_dropped(self, choice):
-        return self.proxy.broken("drop_answers")
-
     @contextmanager
-    def _ofd(self, mode: str, **options):
-        self.shop.ofd.mode(mode, **options)
+    def _ofd(self, **order):
+        self.shop.ofd.mode(**order)
         yield
         self.shop.ofd.mode("ok")
-
-    def _ofd_500(self, choice):
-        return self._ofd("fail", status=500)
-
-    def _ofd_503(self, choice):
-        return self._ofd("fail", status=503, retry_after=1)
-
-    def _ofd_429(self, choice):
-        return self._ofd("throttle", retry_after=1)
-
-    def _ofd_garbage(self, choice):
-        return self._ofd("garbage")
-
-    def _ofd_other_key(self, choice):
-        return self._ofd("other_key")
 
     @contextmanager
     def _ofd_refuses(self, choice):

@@ -111,7 +111,7 @@ class _Side(asyncio.Protocol):
 
     def _later(self, seconds: float, data: bytes):
         loop = self.proxy.loop
-        self._free_at = max(self._free_at, loop.time() + seconds)
+        self._free_at = max(self._free_at + 1e-6, loop.time() + seconds)  # timers of one moment fire in any order
         loop.call_at(self._free_at, self._pass_on, data)
 
     def _pass_on(self, data: bytes):
@@ -154,8 +154,8 @@ class _Client(_Side):
         return self.other
 
     def _reset(self, data: bytes):
-        self._pass_on(data)
-        self.proxy.loop.call_soon(self.reset)
+        self._ok(data)
+        self.proxy.loop.call_at(self._free_at + LATENCY / 2, self.reset)  # before the answer can be back
 
 
 class _Server(_Side):

@@ -5,7 +5,6 @@ import json
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from poc import judge
 from poc.judge import History, Receipt
@@ -22,7 +21,7 @@ SHOWN = 5  # violations
 class Result:
     """What happened and what was wrong with it; times in s since 1970, `recovery` in s after the heal."""
 
-    settings: Any
+    seed: int
     violations: list[str]
     history: History
     notes: audit.Notes
@@ -40,7 +39,7 @@ class Result:
         complaints = ", ".join(f"{name} {count}" for name, count in self.traffic.complaints.most_common(4))
         return {
             "orders": f"{len(self.traffic.sales)}, of which {refunds} refunds",
-            "sent again by tills": f"{sum(self.traffic.complaints.values())} times ({complaints})",
+            "calls of tills that failed": f"{sum(self.traffic.complaints.values())} ({complaints})",
             "faults": str(len(self.faults.strikes)),
             **{f"  {kind}": str(count) for kind, count in sorted(Counter(s.kind for s in self.faults.strikes).items())},
             "  nothing there to hit": str(len(self.faults.missed)),
@@ -109,7 +108,7 @@ class Result:
 
     def keep(self) -> Path:
         """Write down everything that was judged; return where."""
-        path = new_file(f"nemesis-{self.settings.seed}", ".json")
+        path = new_file(f"nemesis-{self.seed}", ".json")
         strikes = [vars(strike) for strike in self.faults.strikes]
         kept = {"violations": self.violations, "history": self.history, "notes": self.notes, "faults": strikes}
         path.write_text(json.dumps(kept, indent=1, default=str))

@@ -132,4 +132,5 @@ class Nemesis:
             *judge.effects_follow_causes(self.traffic.answered_before(), receipts),
             *audit.violations(notes, history),
         ]
-        return Result(self.settings, violations, history, notes, receipts, self.traffic, self.faults, self.began, self.recovery)
+        return Result(
+            self.settings.seed, violations, history, notes, receipts, self.traffic, self.faults, self.began, self.recovery)
