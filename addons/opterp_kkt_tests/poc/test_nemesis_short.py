@@ -11,6 +11,7 @@ from poc.nemesis import proxy
 from poc.nemesis.faults import KINDS, plan
 from poc.nemesis.proxy import Proxy
 from poc.nemesis.run import Nemesis, Settings
+from poc.processes import wait_until
 
 SEED = 5
 SECONDS = 16.0
@@ -119,10 +120,12 @@ def test_a_dripping_network_passes_on_the_request_and_drips_the_answer(network, 
 def test_a_network_that_resets_lets_the_request_out_first(network, server):
     with network.broken("reset"), connect(network) as connection, pytest.raises(ConnectionResetError):
         ask(connection)
+    wait_until(lambda: server.heard, 10, "the request at the server")
     assert server.heard == [b"hello"]
 
 
 def test_a_network_that_drops_answers_closes_where_they_should_come(network, server):
     with network.broken("drop_answers"), connect(network) as connection:
         assert ask(connection) == b""
+    wait_until(lambda: server.heard, 10, "the request at the server")
     assert server.heard == [b"hello"]
