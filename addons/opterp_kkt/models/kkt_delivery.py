@@ -7,6 +7,7 @@ from configparser import ConfigParser
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from threading import Timer
 from time import monotonic
 from uuid import uuid4
@@ -39,6 +40,7 @@ NAP_SECONDS = 1.0    # between two looks at the queues
 STAY_SECONDS = 60.0  # a run waits for what is due within this; a trigger of Odoo's crons is no finer than a minute
 PASS_SECONDS = 20.0  # for one "Deliver now"
 REDIS_PAUSE = 5.0    # before a missing Redis is asked again
+_calls = set()  # to the crons, that are on their way: (seconds, database)
 START_SECONDS = 3.0  # that a server needs from the end of its loading until its crons listen
 
 NOW = "clock_timestamp() AT TIME ZONE 'UTC'"
@@ -254,19 +256,22 @@ class KktDelivery(models.Model):
         cr.execute("SELECT 1 FROM kkt_receipt WHERE state IN ('pending', 'sending') LIMIT 1")
         if cr.rowcount:
             self._wake()
-            call = Timer(START_SECONDS, _call_crons, [cr.dbname])
-            call.daemon = True
-            call.start()
+            _call_crons_in(START_SECONDS, cr.dbname)
 
     # -- who calls ---------------------------------------------------------------------------------------------------------
 
     @api.model
     def _wake(self, at=None):
-        """Have the crons deliver once this transaction is committed, or at a moment."""
-        for xmlid in CRONS:
-            cron = self.env.ref(xmlid, raise_if_not_found=False)
-            if cron:
-                cron.sudo()._trigger(at=at)
+        """Have the crons deliver once this transaction is committed, or at a moment.
+
+        `ir.cron._trigger` would open a connection for each cron before a sale is answered. Here a thread calls them.
+        """
+        crons = self.env['ir.cron'].sudo().browse(
+            [cron.id for xmlid in CRONS if (cron := self.env.ref(xmlid, raise_if_not_found=False))]).filtered('active')
+        moment = at or fields.Datetime.now()
+        self.env['ir.cron.trigger'].sudo().create([{'cron_id': cron.id, 'call_at': moment} for cron in crons])
+        if crons and not at:
+            self.env.cr.postcommit.add(partial(_call_crons_in, 0.0, self.env.cr.dbname))
 
     @api.model
     def _cron_deliver(self):
@@ -533,8 +538,18 @@ def _owner(hold):
     return f"{hold.holder}/{hold.register_id}/{hold.epoch}"
 
 
-def _call_crons(dbname):
+def _call_crons_in(seconds, dbname):
+    """Wake the crons from a thread of its own; calls that are still to come serve all who ask meanwhile."""
+    if (seconds, dbname) not in _calls:
+        _calls.add((seconds, dbname))
+        call = Timer(seconds, _call_crons, [seconds, dbname])
+        call.daemon = True
+        call.start()
+
+
+def _call_crons(seconds, dbname):
     """Wake the crons, as `ir.cron` does, but without its pool of connections: a server that forks must leave none open."""
+    _calls.discard((seconds, dbname))  # before the call: who commits after this needs another one
     with suppress(GuardLost), Guard(connection_info_for('postgres')[1]) as guard:
         guard.execute("SELECT pg_notify('cron_trigger', %s)", [dbname])
 

@@ -186,7 +186,7 @@ def breaker_notes(*changes):
 def receipt_note(state, before="pending", epoch=1, key="k1", **more):
     row = {"id": key, "register_id": 7, "idempotency_key": key, "fd_number": 1, "fiscal_drive_number": DRIVE}
     return {
-        "at": 2.5, "relation": audit.RECEIPT, "before": row | {"state": before, "delivery_epoch": epoch},
+        "at": 2.5, "backend": 99, "relation": audit.RECEIPT, "before": row | {"state": before, "delivery_epoch": epoch},
         "row": row | {"state": state, "delivery_epoch": epoch}} | more
 
 
@@ -242,6 +242,11 @@ def test_a_probe_whose_permit_ran_out_may_be_followed_by_another():
 def test_claims_and_records_out_of_turn_are_seen(notes, words):
     found = audit.violations(notes, [])
     assert len(found) == 1 and words in found[0], found
+
+
+def test_a_record_by_somebody_else_than_the_claimer_is_seen():
+    notes = [holder_note(1), receipt_note("sending"), receipt_note("delivered", "sending", backend=100)]
+    assert "by another session than the one that claimed it" in audit.violations(notes, [])[0]
 
 
 def test_sending_more_often_than_claiming_is_seen():

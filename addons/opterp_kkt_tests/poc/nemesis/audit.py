@@ -15,7 +15,8 @@ from poc.stack import Database
 
 INSTALL = """
     CREATE TABLE nemesis_audit (
-        seq bigserial PRIMARY KEY, at timestamptz DEFAULT clock_timestamp(), relation text, before jsonb, row jsonb);
+        seq bigserial PRIMARY KEY, at timestamptz DEFAULT clock_timestamp(), backend int DEFAULT pg_backend_pid(),
+        relation text, before jsonb, row jsonb);
     CREATE FUNCTION nemesis_note() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
         INSERT INTO nemesis_audit (relation, before, row)
         VALUES (TG_TABLE_NAME, to_jsonb(OLD) - 'payload', to_jsonb(NEW) - 'payload');
@@ -25,7 +26,7 @@ INSTALL = """
     CREATE TRIGGER nemesis AFTER UPDATE OF epoch ON kkt_delivery FOR EACH ROW EXECUTE FUNCTION nemesis_note();
     CREATE TRIGGER nemesis AFTER UPDATE OF state ON kkt_receipt FOR EACH ROW EXECUTE FUNCTION nemesis_note();
 """
-READ = "SELECT seq, extract(epoch FROM at)::float8 AS at, relation, before, row FROM nemesis_audit ORDER BY seq"
+READ = "SELECT seq, extract(epoch FROM at)::float8 AS at, backend, relation, before, row FROM nemesis_audit ORDER BY seq"
 BREAKER, HOLDER, RECEIPT = "kkt_circuit_breaker", "kkt_delivery", "kkt_receipt"
 
 Notes = list[dict]
@@ -37,7 +38,9 @@ def install(database: Database):
 
 
 def read(database: Database) -> Notes:
-    """Return the notes in order: `at` (s since 1970, the database's clock), `relation`, its row `before` and after (`row`)."""
+    """Return the notes in order: `at` (s since 1970, the database's clock), the process id of the `backend` that wrote,
+    the `relation`, its row `before` and after (`row`).
+    """
     return database.query(READ)
 
 
@@ -120,7 +123,7 @@ def _permits(breaker: dict, receipt: dict) -> bool:
 
 def records_are_fenced(notes: Notes) -> list[str]:
     """I4: only the holder of a register's newest epoch claims and records, and records what it claimed itself."""
-    violations, epochs = [], {}
+    violations, epochs, claimed_by = [], {}, {}
     for note in notes:
         row, before = note["row"], note["before"]
         if note["relation"] == HOLDER:
@@ -131,6 +134,10 @@ def records_are_fenced(notes: Notes) -> list[str]:
             epoch = epochs.get(row["register_id"], row["delivery_epoch"])
             if row["delivery_epoch"] != epoch:
                 violations.append(f"{_words(note)} became {row['state']} by epoch {row['delivery_epoch']}, but {epoch} holds")
+            if is_claim(note):
+                claimed_by[row["id"]] = note["backend"]
+            elif claimed_by.get(row["id"]) != note["backend"]:
+                violations.append(f"{_words(note)} became {row['state']} by another session than the one that claimed it")
     return violations
 
 

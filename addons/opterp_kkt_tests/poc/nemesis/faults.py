@@ -46,6 +46,7 @@ KINDS = {
     "network_drips": ("way", LONG),
     "network_reset": ("way", SHORT),
     "answers_dropped": ("way", SHORT),
+    "ofd_slow": ("way", LONG),
     "ofd_500": ("way", LONG),
     "ofd_503": ("way", SHORT),
     "ofd_429": ("way", SHORT),
@@ -70,6 +71,7 @@ NETWORK = {  # modes of the proxy
     "answers_dropped": "drop_answers",
 }
 OFD = {  # orders to the emulator
+    "ofd_slow": {"mode": "slow", "seconds": 1},
     "ofd_500": {"mode": "fail", "status": 500},
     "ofd_503": {"mode": "fail", "status": 503, "retry_after": 1},
     "ofd_429": {"mode": "throttle", "retry_after": 1},
