@@ -260,13 +260,11 @@ class KktRegister(models.Model):
 
         Nobody else can change the row between our reading and our writing: REPEATABLE READ would refuse the write.
         """
-        self.flush_recordset()  # another fiscal drive may just have been put in
-        cr = self.env.cr
-        cr.execute("SELECT hlc_local_time, hlc_logical_counter FROM kkt_register WHERE id = %s", [self.id])
-        last = hlc.Timestamp(*cr.fetchone(), self.hlc_node)
+        self.invalidate_recordset()  # write another fiscal drive, just put in; forget what an earlier transaction read
+        last = hlc.Timestamp(self.hlc_local_time, self.hlc_logical_counter, self.hlc_node)
         stamp = hlc.tick(last, time.time_ns() // 1_000_000, *seen)
-        cr.execute(TAKE_NUMBERS, [stamp.local_time, stamp.logical_counter, self.id])
-        fd_number, queue_number, milliseconds = cr.fetchone()
+        self.env.cr.execute(TAKE_NUMBERS, [stamp.local_time, stamp.logical_counter, self.id])
+        fd_number, queue_number, milliseconds = self.env.cr.fetchone()
         self.invalidate_recordset([
             'last_fd_number', 'last_queue_number', 'last_document_time', 'hlc_local_time', 'hlc_logical_counter'])
         moment = datetime.fromtimestamp(milliseconds / 1000, UTC).astimezone(pytz.timezone(self.tz))

@@ -13,8 +13,14 @@ from ..core.guard import LOCK_CLASS
 _logger = logging.getLogger(__name__)
 
 TURN_CLASS = LOCK_CLASS + 1  # advisory lock: whose turn it is to sell through a register
+TAKE_TURN = """
+    SELECT id, pg_advisory_lock(%(class)s, id) FROM (
+        SELECT r.id FROM kkt_register r JOIN pos_session s ON s.config_id = r.pos_config_id
+         WHERE r.active AND s.id = ANY(%(sessions)s) AND pg_current_xact_id_if_assigned() IS NULL
+         ORDER BY r.id LIMIT 1) register
+"""
+HAND_OVER = "SELECT pg_advisory_xact_lock(%(class)s, %(register)s), pg_advisory_unlock(%(class)s, %(register)s)"
 SALE, REFUND = '1', '2'
-PAYMENT_FORMS = {'cash': 'cash', 'bank': 'ecash', 'pay_later': 'credit'}
 SERVER_FIELDS = ('kkt_state', 'kkt_qr', 'kkt_documents', 'kkt_receipt_ids')
 
 
@@ -91,16 +97,11 @@ class PosOrder(models.Model):
         transaction that has written already is left alone (the sale is then tried again by Odoo if it must).
         """
         cr = self.env.cr
-        cr.execute("""
-            SELECT r.id FROM kkt_register r JOIN pos_session s ON s.config_id = r.pos_config_id
-             WHERE r.active AND s.id = ANY(%s) AND pg_current_xact_id_if_assigned() IS NULL
-             ORDER BY r.id LIMIT 1
-        """, [[order['session_id'] for order in orders if type(order.get('session_id')) is int]])
-        for (register_id,) in cr.fetchall():
-            cr.execute("SELECT pg_advisory_lock(%s, %s)", [TURN_CLASS, register_id])
+        cr.execute(TAKE_TURN, {
+            'class': TURN_CLASS, 'sessions': [order['session_id'] for order in orders if type(order.get('session_id')) is int]})
+        for register_id, _taken in cr.fetchall():
             cr.rollback()
-            cr.execute("SELECT pg_advisory_xact_lock(%(c)s, %(r)s), pg_advisory_unlock(%(c)s, %(r)s)",
-                       {'c': TURN_CLASS, 'r': register_id})
+            cr.execute(HAND_OVER, {'class': TURN_CLASS, 'register': register_id})
 
     # -- its receipts ------------------------------------------------------------------------------------------------------
 
@@ -208,7 +209,7 @@ class PosOrder(models.Model):
         sign = 1 if operation_type == SALE else -1
         paid = {}
         for payment in self.payment_ids:
-            form = PAYMENT_FORMS[payment.payment_method_id.type]
+            form = payment.payment_method_id._kkt_get_form()
             paid[form] = paid.get(form, 0) + sign * round(payment.amount * 100)
         return paid
 
@@ -256,6 +257,14 @@ class PosOrderLine(models.Model):
         if len(rates) > 1 or False in rates:
             raise ffd.DocumentError('vat_rate', name=self.full_product_name or self.product_id.display_name)
         return int(rates.pop()) if rates else ffd.NOT_SUBJECT_TO_VAT
+
+
+class PosPaymentMethod(models.Model):
+    _inherit = 'pos.payment.method'
+
+    def _kkt_get_form(self):
+        """One of `ffd.PAYMENT_FORMS`: what Odoo computes as `type`, without a look at the journal."""
+        return 'cash' if self.is_cash_count else 'ecash' if self.journal_id else 'credit'
 
 
 def _storable_stamp(raw):

@@ -1,0 +1,44 @@
+"""Wakes Odoo's crons from a thread: who asks, a sale above all, does not wait for it."""
+from threading import Lock, Timer
+
+from .guard import Guard, GuardLost
+
+CALL = "SELECT pg_notify('cron_trigger', %s)"  # what cron workers listen for, in the database `postgres`
+
+
+class Notifier:
+    """Calls the crons of a database, in every server, over one connection that stays open.
+
+    To open one for each sale would cost as much as building its receipt. Calls that are still to come serve all who ask
+    meanwhile. A process needs its own: after a fork, the parent's connection and threads are not the child's.
+
+    :param dsn: psycopg2 connection parameters of the database that cron workers listen in
+    """
+
+    def __init__(self, dsn: dict):
+        self._dsn = dsn
+        self._guard: Guard | None = None
+        self._one_at_a_time = Lock()
+        self._coming: set[tuple[float, str]] = set()
+
+    def call_in(self, seconds: float, dbname: str) -> None:
+        """Have the crons called so many seconds from now. Nothing is raised: crons look by themselves once a minute."""
+        if (seconds, dbname) not in self._coming:
+            self._coming.add((seconds, dbname))
+            call = Timer(seconds, self._call, [seconds, dbname])
+            call.daemon = True
+            call.start()
+
+    def _call(self, seconds: float, dbname: str) -> None:
+        self._coming.discard((seconds, dbname))  # before the call: who commits after this needs another one
+        with self._one_at_a_time:
+            if not self._reach(dbname):  # the connection is from before a restart of PostgreSQL
+                self._reach(dbname)
+
+    def _reach(self, dbname: str) -> bool:
+        try:
+            self._guard = self._guard or Guard(self._dsn)
+            self._guard.execute(CALL, [dbname])
+        except GuardLost:
+            self._guard = None
+        return self._guard is not None
