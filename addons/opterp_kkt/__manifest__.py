@@ -30,5 +30,6 @@
     'assets': {
         'point_of_sale._assets_pos': ['opterp_kkt/static/src/app/**/*'],
     },
+    'uninstall_hook': 'uninstall_hook',
     'application': True,
 }

@@ -1,6 +1,8 @@
 from . import (
     account_tax,
+    base_module_uninstall,
     ir_cron,
+    ir_module_module,
     kkt_alarm,
     kkt_circuit_breaker,
     kkt_circuit_breaker_event,

@@ -7,5 +7,6 @@ from . import (
     test_rights,
     test_sale,
     test_tours,
+    test_uninstall,
     test_watch,
 )
