@@ -150,6 +150,7 @@ class KktRegister(models.Model):
     def create(self, vals_list):
         registers = super().create([{k: v for k, v in vals.items() if k not in COUNTERS} for vals in vals_list])
         self.env['kkt.delivery'].sudo().create([{'register_id': register.id} for register in registers])
+        registers._tell_of_earlier_orders()
         return registers
 
     def write(self, vals):
@@ -159,7 +160,21 @@ class KktRegister(models.Model):
         drive = vals.get('fiscal_drive_number')
         if drive and any(register.fiscal_drive_number != drive for register in self):
             super().write({'last_fd_number': self._get_last_fd_number(drive)})
-        return super().write(vals)
+        moved = self.filtered(lambda register: register.pos_config_id.id != vals.get('pos_config_id', register.pos_config_id.id))
+        result = super().write(vals)
+        moved._tell_of_earlier_orders()
+        return result
+
+    def _tell_of_earlier_orders(self):
+        """Say on the register that what its point of sale sold without one has no receipts, so that nobody waits for them."""
+        for register in self.filtered('pos_config_id'):
+            count = self.env['pos.order'].sudo().search_count([
+                ('config_id', '=', register.pos_config_id.id), ('state', 'not in', ('draft', 'cancel')),
+                ('kkt_receipt_ids', '=', False)])
+            if count:
+                register.message_post(body=self.env._(
+                    "Orders of %(pos)s that were paid before without a cash register: %(count)s. They have no fiscal receipts and"
+                    " get none. A refund of such an order gets its receipt.", pos=register.pos_config_id.name, count=count))
 
     def _get_last_fd_number(self, fiscal_drive_number):
         [(last,)] = self.env['kkt.receipt'].sudo()._read_group(

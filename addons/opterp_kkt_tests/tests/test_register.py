@@ -164,3 +164,31 @@ class TestRegister(KktSaleCommon):
         self._open_session(config)
         receipt = self._sell([(self.frame, 1)], [(self.bank_pm1, 8900)]).kkt_receipt_ids
         self.assertRecordValues(receipt, [{'fiscal_drive_number': drive, 'fd_number': 2, 'queue_number': 1}])
+
+    # -- earlier orders ----------------------------------------------------------------------------------------------------
+
+    def _get_told(self, register):
+        return register.message_ids.filtered(lambda message: "have no fiscal receipts" in (message.body or ''))
+
+    def test_earlier_orders_are_told_when_a_register_is_connected(self):
+        self.register.active = False
+        self.register.flush_recordset()
+        self._sell([(self.frame, 1)])
+        self._sell([(self.frame, 1)])
+        other = self._create_register(self.basic_config)
+        self.assertIn(": 2.", self._get_told(other).body)
+        other.name = "Renamed"
+        self.assertEqual(len(self._get_told(other)), 1, "once")
+
+    def test_earlier_orders_with_receipts_are_not_told(self):
+        self._sell_receipt()
+        self.register.pos_config_id = False
+        self.register.pos_config_id = self.basic_config
+        self.assertFalse(self._get_told(self.register))
+
+    def test_earlier_orders_are_told_when_a_register_moves(self):
+        self.register.pos_config_id = False
+        self.register.flush_recordset()
+        self._sell([(self.frame, 1)])
+        self.register.pos_config_id = self.basic_config
+        self.assertIn(": 1.", self._get_told(self.register).body)
