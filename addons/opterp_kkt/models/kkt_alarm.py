@@ -231,7 +231,7 @@ class KktAlarm(models.Model):
             self.env._("%(name)s is held", **facts),
             " ".join(filter(None, [
                 facts['document'] and self.env._("Nothing of %(name)s is sent, because of %(document)s.", **facts),
-                facts['reason']])),
+                self._get_record().hold_reason])),
             self.env._("Sales go on and receipts are kept, but none of this register reaches the operator, where they must"
                        " arrive within 30 days."),
             self.env._("Open the register and the document it is held for. Then press Release Hold, or mark that document as"

@@ -84,7 +84,7 @@ CLAIM = f"""
            delivery_epoch = %(epoch)s, claimed_at = {NOW}
       FROM head, turn, ofd, changed
      WHERE r.id = head.id AND r.state = head.state
- RETURNING r.id, r.idempotency_key, r.payload, r.attempts, r.in_doubt, r.lone_failures, head.tried_at
+ RETURNING r.id, r.idempotency_key, r.payload, r.attempts, r.in_doubt, r.lone_failures, r.last_error, head.tried_at
 """
 CLOSED = """
     changed AS (
@@ -212,6 +212,7 @@ class Claim:
     attempts: int
     in_doubt: bool
     lone_failures: int
+    last_error: str | None
     tried_at: datetime | None
 
 
@@ -335,6 +336,16 @@ class KktDelivery(models.Model):
         self._tell(run)
         return {
             'delivered': run.delivered, 'rejected': run.rejected, 'waiting': waiting['count'], 'busy': sorted(run.busy)}
+
+    def _get_hold_reason(self):
+        """What a person is told, in that person's language; stored are only the operator's words."""
+        if self.hold_receipt_id.last_outcome != 'absent':
+            return self.hold_reason
+        return self.env._(
+            "The operator does not accept one document of this register, and says that it does not have it: its tries failed"
+            " although documents of other registers passed in between. The last answer was: %(answer)s. Ask the operator what is"
+            " wrong with the document. Then let the register go on, which tries it again, or mark the document as handled, which"
+            " sends the rest without it.", answer=self.hold_reason)
 
     def _release(self):
         """Let held registers go on."""
@@ -495,12 +506,7 @@ class KktDelivery(models.Model):
         elif outcome is Outcome.THROTTLED:
             values |= {'counted': 0, 'pause': answer.retry_after}
         elif outcome is Outcome.ABSENT:
-            values['hold'] = values['error'] = self.env._(
-                "The operator does not accept one document of this register, and says that it does not have it: %(count)s tries"
-                " failed although documents of other registers passed in between. Ask the operator what is wrong with it. Then"
-                " let the register go on, which tries the document again, or mark the document as handled, which sends the rest"
-                " without it.", count=claim.lone_failures)
-            values |= {'counted': 0, 'in_doubt': False}
+            values |= {'counted': 0, 'in_doubt': False, 'error': claim.last_error, 'hold': claim.last_error or outcome.value}
         else:
             ceiling = min(run.numbers['backoff_max'], 2.0 ** min(claim.attempts, 30))
             values |= {'in_doubt': claim.in_doubt or outcome is Outcome.UNKNOWN, 'wait': random.uniform(0, ceiling)}

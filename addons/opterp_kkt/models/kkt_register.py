@@ -100,12 +100,13 @@ class KktRegister(models.Model):
         'CHECK (last_fd_number >= 0 AND last_queue_number >= 0)', "Numbers of documents only grow.")
 
     @api.depends('delivery_ids')
+    @api.depends_context('lang')
     def _compute_delivery(self):
         for register in self:
             delivery = register.delivery_ids
             register.delivery_epoch = delivery.epoch
             register.delivery_holder = delivery.holder
-            register.hold_reason = delivery.hold_reason
+            register.hold_reason = delivery.hold_reason and delivery._get_hold_reason()
             register.hold_receipt_id = delivery.hold_receipt_id
             register.lease_missing = delivery.lease_missing
 

@@ -195,12 +195,26 @@ class TestPoison(DeliveryCommon):
         self.assertEqual(self.poison.lone_failures, 3)
         self._fail(1)
         self.assertEqual(self._count_sent(), 4, "the last time it was only asked for")
-        self.assertIn("3 tries failed", self.register.hold_reason)
+        self.assertEqual(self.register.delivery_ids.hold_reason, FAILED.message)
+        self.assertIn("says that it does not have it", self.register.hold_reason)
+        self.assertIn(FAILED.message, self.register.hold_reason)
         self.assertEqual(self.register.hold_receipt_id, self.poison)
         self.assertRecordValues(self.poison, [{
-            'state': 'pending', 'last_outcome': 'absent', 'in_doubt': False, 'lone_failures': 0, 'attempts': 4}])
+            'state': 'pending', 'last_outcome': 'absent', 'in_doubt': False, 'lone_failures': 0, 'attempts': 4,
+            'last_error': FAILED.message}])
         self.assertEqual(self.poison.attempt_ids[0].outcome, 'absent')
         self.assertTrue(self.run_.news)
+
+    def test_each_reads_of_the_hold_in_their_own_language(self):
+        """A cron, which holds a register, has no language."""
+        self.env['res.lang']._activate_lang('ru_RU')
+        self._fail(5)
+        english, russian = self.register, self.register.with_context(lang='ru_RU')
+        self.assertIn("does not accept", english.hold_reason)
+        self.assertIn("ОФД не принимает", russian.hold_reason)
+        self.env['kkt.watch']._cron_watch()
+        alarm = self.env['kkt.alarm'].search([('kind', '=', 'held')])
+        self.assertIn("ОФД не принимает", alarm.with_context(lang='ru_RU').happened)
 
     def test_held_register_rests_and_others_go_on(self):
         self._fail(7)
