@@ -66,6 +66,8 @@ class KktCircuitBreaker(models.Model):
     )
     mode_reason = fields.Char(tracking=True, help="Why the breaker is not left to itself.")
     state = fields.Selection(STATES, required=True, default='closed', readonly=True, copy=False)
+    condition = fields.Selection(
+        STATES + MODES[1:], "State or Mode", compute='_compute_condition', help="Its mode, or its state while that is automatic.")
     failure_threshold = fields.Integer(default=5, required=True, help="Consecutive failures that open the breaker.")
     recovery_timeout = fields.Integer(default=60, required=True, help="Seconds that it stays open before a probe is let through.")
     success_threshold = fields.Integer(default=2, required=True, help="Successful probes that close it.")
@@ -87,6 +89,11 @@ class KktCircuitBreaker(models.Model):
     _probe = models.Constraint(
         "CHECK (probe_owner IS NULL OR (state = 'half_open' AND probe_until IS NOT NULL))",
         "Only a half-open breaker has a probe, whose permit expires.")
+
+    @api.depends('mode', 'state')
+    def _compute_condition(self):
+        for breaker in self:
+            breaker.condition = breaker.state if breaker.mode == 'automatic' else breaker.mode
 
     def write(self, vals):
         """A change of mode or of a number is a change of what decides: whoever holds an older version must read again."""

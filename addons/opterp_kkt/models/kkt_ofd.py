@@ -39,8 +39,7 @@ class KktOfd(models.Model):
     paused_until = fields.Datetime(readonly=True, copy=False)
     pause_reason = fields.Text(readonly=True, copy=False)
     breaker_id = fields.Many2one('kkt.circuit.breaker', "Circuit Breaker", required=True, ondelete='restrict', copy=False)
-    breaker_state = fields.Selection(related='breaker_id.state')
-    breaker_mode = fields.Selection(related='breaker_id.mode')
+    breaker_condition = fields.Selection(related='breaker_id.condition')
     register_ids = fields.One2many('kkt.register', 'ofd_id')
 
     def _compute_token(self):

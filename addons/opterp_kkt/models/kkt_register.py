@@ -90,7 +90,7 @@ class KktRegister(models.Model):
     oldest_pending_at = fields.Datetime("Oldest Waiting", compute='_compute_queue', compute_sudo=True)
     ofd_paused_until = fields.Datetime(related='ofd_id.paused_until')
     ofd_pause_reason = fields.Text(related='ofd_id.pause_reason')
-    breaker_state = fields.Selection(related='ofd_id.breaker_id.state')
+    breaker_condition = fields.Selection(related='ofd_id.breaker_id.condition')
 
     _pos_config_uniq = models.UniqueIndex("(pos_config_id) WHERE active", "This point of sale has a register already.")
     _serial_number_uniq = models.Constraint('unique (serial_number)', "There is a register with this serial number already.")

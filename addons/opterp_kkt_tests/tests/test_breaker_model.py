@@ -87,6 +87,13 @@ class TestBreakerModel(KktCommon, TransactionCase):
         self.assertRecordValues(self.breaker.event_ids, [{
             'reason': 'forced_open', 'actor': 'fiscal', 'from_state': 'closed', 'to_state': 'closed'}])
 
+    def test_operators_show_a_mode_that_is_not_automatic(self):
+        ofd = self.env['kkt.ofd'].create({'name': "Forced", 'url': 'http://127.0.0.1:9', 'breaker_id': self.breaker.id})
+        self.assertEqual(ofd.breaker_condition, 'closed')
+        for mode in ('forced_open', 'disabled'):
+            self.breaker.mode = mode
+            self.assertEqual(ofd.breaker_condition, mode)
+
     def test_same_mode_leaves_no_event(self):
         self.breaker.mode = 'automatic'
         self.assertFalse(self.breaker.event_ids)
