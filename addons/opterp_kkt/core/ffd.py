@@ -19,6 +19,7 @@ GOODS = 1                        # tag 1212
 PIECE = 0                        # tag 2108
 NOT_SUBJECT_TO_VAT = 6           # tag 1199
 NAME_LENGTH = 128                # tag 1030
+LARGEST = 2**48 - 1              # kopecks, millionths of a unit: six bytes (tags 1020, 1023, 1079)
 PAYMENT_FORMS = {                # tags 1031, 1081, 1215, 1216, 1217
     "cash": "cashTotalSum",
     "ecash": "ecashTotalSum",
@@ -109,7 +110,7 @@ def settlement(operation_type: int, items: list[Item], paid: dict[str, int], hea
     :param operation_type: tag 1054
     :param paid: kopecks by payment form (a key of `PAYMENT_FORMS`), after change; together the sum of the receipt
     :param head: who sells and where, by FNS JSON names
-    :raises DocumentError: no items, a quantity or a payment that is not positive
+    :raises DocumentError: no items, a quantity or a payment that is not positive, more than the format's fields hold
     """
     if not items:
         raise DocumentError("no_items")
@@ -119,6 +120,8 @@ def settlement(operation_type: int, items: list[Item], paid: dict[str, int], hea
     fitted = fit_items(items, total)
     if any(amount < 0 for amount in paid.values()):
         raise DocumentError("payments", paid=total, total=sum(item.total for item in items))
+    if total > LARGEST or any(item.total > LARGEST * item.quantity or item.quantity * 10**6 > LARGEST for item in fitted):
+        raise DocumentError("too_large")
     return {
         "code": RECEIPT,
         "fiscalDocumentFormatVer": FFD_1_2,

@@ -229,6 +229,7 @@ class PosOrder(models.Model):
             'no_items': self.env._("The order has no lines."),
             'negative_total': self.env._("The discounts are larger than the goods."),
             'quantity': self.env._("A line has no positive quantity."),
+            'too_large': self.env._("An amount or a quantity is larger than a fiscal document can state."),
             'payments': self.env._(
                 "The payments (%(paid).2f) don't add up to the lines (%(total).2f).",
                 paid=error.values.get('paid', 0) / 100, total=error.values.get('total', 0) / 100),
