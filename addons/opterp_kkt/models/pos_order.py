@@ -9,6 +9,7 @@ from odoo.exceptions import UserError
 
 from ..core import ffd, hlc
 from ..core.guard import LOCK_CLASS
+from .big_integer import BigIntegerJson
 
 _logger = logging.getLogger(__name__)
 
@@ -32,13 +33,13 @@ class PosOrder(models.Model):
     """
     _inherit = 'pos.order'
 
-    kkt_hlc = fields.Json("Till's HLC Stamp", copy=False, help="What the browser sent; untrusted.")
+    kkt_hlc = BigIntegerJson("Till's HLC Stamp", copy=False, help="What the browser sent; untrusted.")
     kkt_receipt_ids = fields.One2many('kkt.receipt', 'pos_order_id', "Fiscal Receipts", readonly=True)
     kkt_state = fields.Selection(
         [('pending', "Waiting"), ('delivered', "Delivered"), ('rejected', "Rejected")],
         "Fiscal Receipt", compute='_compute_kkt', compute_sudo=True)
     kkt_qr = fields.Char("Fiscal QR Code", compute='_compute_kkt', compute_sudo=True)
-    kkt_documents = fields.Json("Fiscal Documents", compute='_compute_kkt', compute_sudo=True)
+    kkt_documents = BigIntegerJson("Fiscal Documents", compute='_compute_kkt', compute_sudo=True)
 
     @api.depends('kkt_receipt_ids.state', 'kkt_receipt_ids.qr')
     def _compute_kkt(self):
