@@ -98,8 +98,7 @@ class PosOrder(models.Model):
         transaction that has written already is left alone (the sale is then tried again by Odoo if it must).
         """
         cr = self.env.cr
-        cr.execute(TAKE_TURN, {
-            'class': TURN_CLASS, 'sessions': [order['session_id'] for order in orders if type(order.get('session_id')) is int]})
+        cr.execute(TAKE_TURN, {'class': TURN_CLASS, 'sessions': _get_session_ids(orders)})
         for register_id, _taken in cr.fetchall():
             cr.rollback()
             cr.execute(HAND_OVER, {'class': TURN_CLASS, 'register': register_id})
@@ -267,6 +266,12 @@ class PosPaymentMethod(models.Model):
     def _kkt_get_form(self):
         """One of `ffd.PAYMENT_FORMS`: what Odoo computes as `type`, without a look at the journal."""
         return 'cash' if self.is_cash_count else 'ecash' if self.journal_id else 'credit'
+
+
+def _get_session_ids(orders):
+    """The sessions that orders say they belong to. What is no order is left for Odoo to refuse."""
+    orders = [order for order in orders if isinstance(order, dict)] if isinstance(orders, list) else []
+    return [order['session_id'] for order in orders if type(order.get('session_id')) is int]
 
 
 def _storable_stamp(raw):
