@@ -1,4 +1,5 @@
 from . import (
+    test_bad_input,
     test_breaker_model,
     test_ofd,
     test_receipt,
