@@ -72,7 +72,7 @@ class Report:
         lines = [
             "# Proofs over real processes",
             "",
-            f"Run from {self.began:%Y-%m-%d %H:%M:%S %z} to {ended:%H:%M:%S} ({(ended - self.began).seconds} s) by `make poc`.",
+            f"Run from {self.began:%Y-%m-%d %H:%M:%S %z} to {ended:%H:%M:%S} ({(ended - self.began).seconds} s).",
             "",
             *(f"* {name}: {text}" for name, text in versions().items()),
             "",
