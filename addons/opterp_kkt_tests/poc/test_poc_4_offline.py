@@ -33,7 +33,7 @@ EIGHT_HOURS = 8 * 3600.0
 SHORTENED = {"request_timeout": (10, 2), "backoff_max": (60, 1), "run_seconds": (50, 10)}  # s: the default, and here
 RECOVERY = 1  # s that the breaker stays open
 PROGRESS = 10.0  # s between two lines
-# What a crash looks like, or a server that is late; a till that could not log in at the next one asks it without a session.
+# What a crash looks like to a till, or a server that is late.
 LOST_ANSWERS = ("Connect", "HTTPError", "JSONDecodeError", "ReadTimeout", "psycopg2.", "odoo.http.SessionExpired")
 
 Window = tuple[float, float]  # from when to when, in s on the monotonic clock
@@ -233,7 +233,7 @@ def judge_breaker(story: Scenario, day: Day):
     story.figure(
         f"the breaker opened and let {probes} probes through: {len(attempts)} attempts in the {lasted / RECOVERY:.0f} recovery"
         f" times without the OFD (at 60 s each, eight hours are {EIGHT_HOURS / 60:.0f})")
-    assert probes >= 2, "given up"
+    assert probes >= 2, "the breaker did not open, or gave up"
     assert len(attempts) <= 5 + TILLS + lasted / RECOVERY + 1, "hammered"
     reached = [request for request in history if day.cut + 1 < request["arrived"] / 1000 < day.back]
     assert not reached, f"the network was not cut: {reached}"

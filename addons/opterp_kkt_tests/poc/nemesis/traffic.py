@@ -15,6 +15,7 @@ from poc.till import RpcError, Till
 
 REFUSED = "nemesis: refused"  # in a line's name: the OFD refuses such a document for good
 PATIENCE = 8.0  # s that a till waits for an answer before it asks another host
+SESSION_EXPIRED = "odoo.http.SessionExpiredException"
 NO_ANSWER = (requests.RequestException, RpcError, ValueError)  # ValueError: an answer that is no JSON
 
 
@@ -103,6 +104,8 @@ class Cashier(threading.Thread):
         self.traffic.given_up.wait(0.3)
         with suppress(*NO_ANSWER):
             self.till.move_to(self.random.choice(self.traffic.shop.hosts))
+            if getattr(error, "name", "") == SESSION_EXPIRED:
+                self.till.authenticate()
 
 
 class Traffic:
