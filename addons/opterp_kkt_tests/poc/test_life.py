@@ -339,7 +339,7 @@ def _try_to_uninstall(admin: Client, wizard: int) -> bool:
 
 
 def _make_by_hand(shop: Shop, till: Till, admin: Client):
-    """What did not come with the addon: a setting, one more deliverer, an alarm that people were told of."""
+    """What did not come with the addon: a setting, one more deliverer, alarms that people were told of, one marked as done."""
     set_number(admin, "run_seconds", 40)
     cron = admin.first("ir.cron", [("cron_name", "like", "KKT")], ["id"])["id"]
     admin.call("ir.cron", "copy", [cron], {"name": "one more deliverer"})
@@ -347,7 +347,9 @@ def _make_by_hand(shop: Shop, till: Till, admin: Client):
     watch = admin.first("ir.model.data", [("module", "=", "opterp_kkt"), ("name", "=", "ir_cron_watch")], ["res_id"])["res_id"]
     admin.call("ir.cron", "method_direct_trigger", [watch])
     shop.settle()
-    assert shop.database.value("SELECT count(*) FROM mail_activity WHERE kkt_alarm_id IS NOT NULL")
+    told = [row["id"] for row in shop.database.query("SELECT id FROM mail_activity WHERE kkt_alarm_id IS NOT NULL")]
+    admin.call("mail.activity", "action_feedback", told[:1])
+    assert shop.database.value("SELECT count(*) FROM mail_activity WHERE NOT active"), "done, and kept"
 
 
 def _is_healthy_without(shop: Shop, host: Odoo, config_id: int) -> dict:
