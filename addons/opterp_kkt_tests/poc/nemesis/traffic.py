@@ -87,9 +87,13 @@ class Cashier(threading.Thread):
                 self.traffic.refundable.append(sale)
 
     def _see(self, row: dict):
-        """The next stamp is later than every receipt that this till has seen, as in the browser."""
+        """The next stamp is later than every receipt that this till has seen, as in the browser.
+
+        Integers of eight bytes are read as floats, which to JavaScript is the same.
+        """
         stamps = [document["hlc"] for document in row.get("kkt_documents") or [] if document.get("hlc")]
-        self.stamp = max([self.stamp, *map(hlc.parse, stamps)])._replace(node=self.stamp.node)
+        seen = [hlc.parse({**stamp, "local_time": int(stamp["local_time"])}) for stamp in stamps]
+        self.stamp = max([self.stamp, *seen])._replace(node=self.stamp.node)
 
     def _patiently(self, call):
         """What `call` returns, at one host or another; None when the shop was given up meanwhile."""
