@@ -142,6 +142,8 @@ class Traffic:
 
     def close(self, seconds: float):
         """Begin no more orders; give those that have no answer yet so long to get one."""
+        stopped = [cashier.name for cashier in self.cashiers if not cashier.is_alive()]
+        assert not stopped, f"sold no more, for a mistake of this proof: {stopped}"
         self.closing.set()
         deadline = time.monotonic() + seconds
         for cashier in self.cashiers:
