@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Runs the named steps, or all, and closes with a summary. PostgreSQL and Redis must be up.
+# Runs the named steps one after another, or all of them, and closes with a summary. PostgreSQL and Redis must be up.
+# Of all steps the proofs (poc) run beside the others: they wait for their processes more than they work.
 #
 #   test.sh [lint] [unit] [odoo] [pytest-odoo] [poc]
 set -euo pipefail
@@ -7,8 +8,8 @@ set -euo pipefail
 . "$KKT_HOME/docker/steps.sh"
 cd "$KKT_HOME"
 
-steps=("$@")
-[ $# -gt 0 ] || steps=(lint unit odoo pytest-odoo poc)
+steps=("$@") proofs=
+[ $# -gt 0 ] || steps=(lint unit odoo pytest-odoo)
 tests=addons/opterp_kkt_tests
 db=opterp_kkt_test
 summary=()
@@ -52,20 +53,53 @@ count() { # log, exit status
     tally="$good passed, $bad failed"
 }
 
-run_step() { # name
-    local log=.run/log/test-$1.log started status=0
-    started=$(date +%s)
-    printf '\n=== %s\n' "$1"
+run() { # name
     case $1 in
         odoo) odoo_tests ;;
         *) "${1/-/_}" ;;
-    esac 2>&1 | tee -i "$log" || status=$?
-    count "$log" "$status"
-    summary+=("$(printf '%-12s %4d s  %s' "$1" $(($(date +%s) - started)) "$tally")")
+    esac
 }
 
-trap 'exit 130' INT
+add_to_summary() { # name, when it started, exit status
+    count ".run/log/test-$1.log" "$3"
+    summary+=("$(printf '%-12s %4d s  %s' "$1" $(($(date +%s) - $2)) "$tally")")
+}
+
+run_step() { # name
+    local started status=0
+    started=$(date +%s)
+    printf '\n=== %s\n' "$1"
+    run "$1" 2>&1 | tee -i ".run/log/test-$1.log" || status=$?
+    add_to_summary "$1" "$started" "$status"
+}
+
+# In a process group of its own, so that Ctrl-C can be passed on: a shell's background jobs ignore it.
+start_proofs() {
+    docker/database.sh template
+    proofs_started=$(date +%s)
+    set -m
+    run poc >.run/log/test-poc.log 2>&1 &
+    proofs=$!
+    set +m
+}
+
+show_proofs() {
+    local status=0
+    printf '\n=== poc, which has been running beside the other steps\n'
+    tail -n +1 --pid="$proofs" -f .run/log/test-poc.log
+    wait "$proofs" || status=$?
+    add_to_summary poc "$proofs_started" "$status"
+}
+
+stop() {
+    [ -z "$proofs" ] || { kill -INT -- "-$proofs" && wait "$proofs"; } || true
+    exit 130
+}
+
+trap stop INT TERM
+[ $# -gt 0 ] || start_proofs
 for step in "${steps[@]}"; do run_step "$step"; done
+[ -z "$proofs" ] || show_proofs
 printf '\n=== summary (logs: .run/log/test-*.log)\n'
 printf '%s\n' "${summary[@]}"
 printf '%d passed, %d failed\n' "$passed" "$failed"

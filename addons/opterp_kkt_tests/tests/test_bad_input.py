@@ -13,7 +13,7 @@ from odoo.exceptions import UserError
 from odoo.tests import HttpCase, tagged
 from odoo.tools import mute_logger
 
-from odoo.addons.opterp_kkt.models.pos_order import PAYMENT_FORMS, PosOrder
+from odoo.addons.opterp_kkt.models.pos_order import PosOrder
 from odoo.addons.opterp_kkt.transports import MESSAGE_LENGTH, Answer, Outcome
 
 from .common import KktSaleCommon
@@ -237,8 +237,9 @@ class TestBadInput(BadInputCommon, DeliveryCommon):
                 self._check(ui_order)
 
     def test_document_that_fails_in_an_unforeseen_way(self):
-        """Nothing that a till sends was found to do this, so another addon's kind of payment stands in for it."""
-        with mute_logger(*LOGGERS), patch.dict(PAYMENT_FORMS, clear=True):
+        """Nothing that a till sends was found to do this, so another addon's mistake about payments stands in for it."""
+        methods = self.env.registry['pos.payment.method']
+        with mute_logger(*LOGGERS), patch.object(methods, '_kkt_get_form', side_effect=KeyError('bonus')):
             receipt = self._send_good()
         self.assertRecordValues(receipt, [{'state': 'rejected', 'payload': False}])
         self.assertIn("KeyError", receipt.last_error)
