@@ -23,12 +23,13 @@ def environment():
 
 
 @pytest.fixture(scope="session")
-def report(environment):
-    """Step lines and the summary; POC_REPORT.md is written when the last proof has run."""
+def report(environment, request):
+    """Step lines, the summary and go or no-go; POC_REPORT.md is written when the last proof has run."""
     report = Report()
     yield report
-    print(f"\n{report.table()}")
-    report.write()
+    failures = request.session.testsfailed
+    print(f"\n{report.table()}\n\n{report.decision(failures)}")
+    report.write(failures)
 
 
 @pytest.fixture

@@ -67,7 +67,11 @@ class Report:
         rows = [f"| {s.name} | {'; '.join(s.figures)} | {s.seconds:.1f} s | {s.verdict} |" for s in self.scenarios]
         return "\n".join(["| Scenario | Figures | Time | Result |", "|---|---|---|---|", *rows])
 
-    def write(self, path=ROOT / "POC_REPORT.md"):
+    def decision(self, failures: int) -> str:
+        """The go/no-go line. `failures` counts all proofs that failed, also those that no scenario tells of."""
+        return f"NO-GO: {failures} failed" if failures else f"GO: {len(self.scenarios)} scenarios, nothing failed"
+
+    def write(self, failures: int, path=ROOT / "POC_REPORT.md"):
         ended = datetime.now().astimezone()
         lines = [
             "# Proofs over real processes",
@@ -77,6 +81,8 @@ class Report:
             *(f"* {name}: {text}" for name, text in versions().items()),
             "",
             self.table(),
+            "",
+            f"**{self.decision(failures)}**",
             "",
         ]
         for scenario in self.scenarios:
