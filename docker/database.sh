@@ -19,8 +19,11 @@ log=.run/log/database.log
 
 query() { PGOPTIONS='-c client_min_messages=warning' psql -qAtX -v ON_ERROR_STOP=1 -d "${2:-postgres}" -c "$1"; }
 
+# Not WITH (FORCE): that would end an autovacuum worker too, which the owner may not; a plain DROP waits for that one.
 drop() {
-    query "DROP DATABASE IF EXISTS \"$1\" WITH (FORCE)"
+    query "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity
+        WHERE datname = '$1' AND usename = current_user" >/dev/null
+    query "DROP DATABASE IF EXISTS \"$1\""
     rm -rf "${filestore:?}/${1:?}"
 }
 

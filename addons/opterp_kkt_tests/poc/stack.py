@@ -170,7 +170,11 @@ class Database:
 
     def drop(self):
         with suppress(psycopg2.OperationalError):  # its cluster may be gone, and the database with it
-            self._maintain(f'DROP DATABASE IF EXISTS "{self.name}" WITH (FORCE)')
+            # Not WITH (FORCE): that would end an autovacuum worker too, which the owner may not; a plain DROP waits for it.
+            self._maintain(f"""
+                SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity
+                WHERE datname = '{self.name}' AND usename = current_user""")
+            self._maintain(f'DROP DATABASE IF EXISTS "{self.name}"')
         shutil.rmtree(self.data_dir, ignore_errors=True)
 
     def _maintain(self, statement: str):
