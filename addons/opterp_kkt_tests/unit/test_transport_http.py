@@ -116,7 +116,7 @@ class Peer:
 
     def __init__(self, *acts, tls=None, reading=None):
         self.acts, self.tls, self._read = list(acts), tls, reading or read_request
-        self.requests, self.connections = [], 0
+        self.requests, self.connections, self.closed = [], 0, 0
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
         self.url = f"{'https' if tls else 'http'}://localhost:{self.port}"
@@ -152,6 +152,14 @@ class Peer:
                     self._converse(connection)
             except OSError:  # the client went away, as it does in half of these tests
                 connection.close()
+            self.closed += 1
+
+    def wait_until_closed(self):
+        """Wait for the end of every connection so far, when an act has ended it."""
+        deadline = time.monotonic() + 5
+        while self.closed < self.connections:
+            assert time.monotonic() < deadline, "still connected"
+            time.sleep(0.001)
 
     def _converse(self, connection):
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
