@@ -40,6 +40,7 @@ NAP_SECONDS = 1.0    # between two looks at the queues
 STAY_SECONDS = 60.0  # a run waits for what is due within this; a trigger of Odoo's crons is no finer than a minute
 PASS_SECONDS = 20.0  # for one "Deliver now"
 REDIS_PAUSE = 5.0    # before a missing Redis is asked again
+CALL_SECONDS = 0.05  # from a commit to the call of the crons: the sale is answered first
 _notifiers = {}      # by process: a child must not use what it inherits
 START_SECONDS = 3.0  # that a server needs from the end of its loading until its crons listen
 
@@ -273,7 +274,7 @@ class KktDelivery(models.Model):
         find = self.env['ir.model.data']._xmlid_to_res_id
         self.env.cr.execute(TRIGGER, {'crons': [find(xmlid) for xmlid in CRONS], 'at': at or fields.Datetime.now()})
         if self.env.cr.rowcount and not at:
-            self.env.cr.postcommit.add(partial(_call_crons_in, 0.0, self.env.cr.dbname))
+            self.env.cr.postcommit.add(partial(_call_crons_in, CALL_SECONDS, self.env.cr.dbname))
 
     @api.model
     def _cron_deliver(self):

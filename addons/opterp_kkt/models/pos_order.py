@@ -3,6 +3,7 @@ import time
 from decimal import Decimal
 
 import psycopg2
+from psycopg2.errors import LockNotAvailable, SerializationFailure
 
 from odoo import api, fields, models
 from odoo.exceptions import UserError
@@ -14,12 +15,16 @@ from .big_integer import BigIntegerJson
 _logger = logging.getLogger(__name__)
 
 TURN_CLASS = LOCK_CLASS + 1  # advisory lock: whose turn it is to sell through a register
-TAKE_TURN = """
-    SELECT id, pg_advisory_lock(%(class)s, id) FROM (
-        SELECT r.id FROM kkt_register r JOIN pos_session s ON s.config_id = r.pos_config_id
-         WHERE r.active AND s.id = ANY(%(sessions)s) AND pg_current_xact_id_if_assigned() IS NULL
-         ORDER BY r.id LIMIT 1) register
+FIND_REGISTER = """
+    SELECT r.id FROM kkt_register r JOIN pos_session s ON s.config_id = r.pos_config_id
+     WHERE r.active AND s.id = ANY(%(sessions)s) AND pg_current_xact_id_if_assigned() IS NULL
+     ORDER BY r.id LIMIT 1
 """
+TAKE_FREE_TURN = f"""
+    SELECT pg_try_advisory_xact_lock(%(class)s, id) AS taken
+      FROM ({FIND_REGISTER} FOR NO KEY UPDATE OF r NOWAIT) register
+"""
+AWAIT_TURN = f"SELECT id, pg_advisory_lock(%(class)s, id) FROM ({FIND_REGISTER}) register"
 HAND_OVER = "SELECT pg_advisory_xact_lock(%(class)s, %(register)s), pg_advisory_unlock(%(class)s, %(register)s)"
 SALE, REFUND = '1', '2'
 SERVER_FIELDS = ('kkt_state', 'kkt_qr', 'kkt_documents', 'kkt_receipt_ids')
@@ -90,15 +95,29 @@ class PosOrder(models.Model):
 
     @api.model
     def _kkt_take_turn(self, orders):
-        """Let sales of one register pass one after another, before this transaction's snapshot is taken.
+        """Let sales of one register pass one after another.
 
         Two sales that overlap both update the register's row, and under REPEATABLE READ the second would be refused and
-        tried again after a pause of seconds. So it waits here for the first one, then starts afresh: the lock is taken,
-        the empty transaction ended, and the lock handed over to the new one, which sees all that the first one did. A
-        transaction that has written already is left alone (the sale is then tried again by Odoo if it must).
+        tried again after a pause of seconds. Here it waits for the first one, before it has done anything. A transaction
+        that has written already is left alone (the sale is then tried again by Odoo if it must).
         """
+        turn = {'class': TURN_CLASS, 'sessions': _get_session_ids(orders)}
+        if not self._kkt_take_free_turn(turn):
+            self._kkt_await_turn(turn)
+
+    def _kkt_take_free_turn(self, turn):
+        """Nobody sells at this moment, as mostly, or since this transaction's snapshot: one statement tells, and stays so."""
+        try:
+            self.env.cr.execute(TAKE_FREE_TURN, turn, log_exceptions=False)
+            return (False,) not in self.env.cr.fetchall()
+        except (LockNotAvailable, SerializationFailure):
+            return False
+
+    def _kkt_await_turn(self, turn):
+        """Wait, end the empty transaction and hand the lock over to a new one, which sees all that the first sale did."""
         cr = self.env.cr
-        cr.execute(TAKE_TURN, {'class': TURN_CLASS, 'sessions': _get_session_ids(orders)})
+        cr.rollback()
+        cr.execute(AWAIT_TURN, turn)
         for register_id, _taken in cr.fetchall():
             cr.rollback()
             cr.execute(HAND_OVER, {'class': TURN_CLASS, 'register': register_id})
@@ -179,6 +198,7 @@ class PosOrder(models.Model):
         """
         if self.currency_id.name != 'RUB':
             raise ffd.DocumentError('currency', currency=self.currency_id.name)
+        self.company_id.partner_id.fetch(['vat'])  # this alone: the ORM would read all of the partner
         if not self.company_id.vat:
             raise ffd.DocumentError('inn', company=self.company_id.name)
         items = self._kkt_get_items(operation_type)

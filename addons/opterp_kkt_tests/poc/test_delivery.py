@@ -1,6 +1,6 @@
 # Part of OPTERP KKT. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 """The pieces of delivery one by one, on real PostgreSQL, Redis and HTTP: Odoo's registry is loaded here, and the steps
-`_claim`, `_send`, `_record` are taken by hand, with somebody else in between.
+`_claim`, `_send`, `_record` are taken by hand, with somebody else in between. So is a sale's turn.
 """
 
 import os
@@ -272,3 +272,15 @@ def test_one_probe_although_two_processes_saw_that_it_is_time(sold, deliverer):
     other.look()
     assert other.claim(second) is None, "a second probe while the first one is out"
     assert {row["state"] for row in waiting(sold, second.register_id)} == {"pending"}
+
+
+def test_a_free_turn_starts_afresh_when_somebody_sold_meanwhile(sold, delivery):
+    cr = delivery.env.cr
+    cr.execute(
+        "SELECT s.id, r.id FROM pos_session s JOIN kkt_register r ON r.pos_config_id = s.config_id WHERE s.state = 'opened'")
+    session, register = cr.fetchone()
+    number = "UPDATE kkt_register SET last_fd_number = last_fd_number + 1 WHERE id = %s"
+    sold.database.execute(number, register)  # after what this transaction sees
+    delivery.env["pos.order"]._kkt_take_turn([{"session_id": session}])
+    cr.execute(number, [register])  # or: could not serialize access due to concurrent update
+    cr.rollback()

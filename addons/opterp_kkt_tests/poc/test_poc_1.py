@@ -2,10 +2,13 @@
 """POC-1: 200 sales one after another. Each is paid and has its receipt from the same transaction; the OFD gets all, once."""
 
 import statistics
+from concurrent.futures import ThreadPoolExecutor
 
 from poc.stack import Clock
 
 SALES = 200
+AT_ONCE, ROUNDS = 16, 4
+TRIED_AGAIN = b"try again in"  # Odoo's word for a transaction that PostgreSQL refused (odoo/service/model.py)
 # The judge stands outside Odoo: PostgreSQL itself notes in which transaction a row is born. (A row's xmin would name the
 # savepoint instead, and the receipt's would change with its delivery.)
 NOTE_BIRTHS = """
@@ -48,6 +51,21 @@ def test_every_sale_has_its_receipt_and_the_ofd_gets_it(shop, report):
         assert shop.violations() == []
         assert host.errors() == []
         scenario.figure(f"{SALES} receipts accepted by the OFD, once each, in order")
+
+
+def test_sales_at_once_wait_for_each_other(shop, report):
+    with report.scenario(f"POC-1: {AT_ONCE} sales of one register at once, {ROUNDS} times") as scenario:
+        hosts = [shop.host(), shop.host()]
+        tills = [shop.till(hosts[number % 2]) for number in range(AT_ONCE)]
+        with ThreadPoolExecutor(AT_ONCE) as sellers:
+            for _round in range(ROUNDS):
+                list(sellers.map(lambda till: till.sell(), tills))
+        assert [host.log.read_bytes().count(TRIED_AGAIN) for host in hosts] == [0, 0]
+        shop.settle()
+        assert len(shop.ofd.accepted()) == AT_ONCE * ROUNDS
+        assert shop.violations() == []
+        slowest = max(max(till.seconds) for till in tills)
+        scenario.figure(f"{AT_ONCE * ROUNDS} sales over two hosts, none tried again, the slowest took {slowest:.1f} s")
 
 
 def test_a_refund_is_later_than_its_sale_although_its_clock_is_behind(shop, report):
