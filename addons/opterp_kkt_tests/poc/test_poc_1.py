@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from poc.stack import Clock
 
 SALES = 200
-AT_ONCE, ROUNDS = 16, 4
+AT_ONCE, ROUNDS = 16, 2
 TRIED_AGAIN = b"try again in"  # Odoo's word for a transaction that PostgreSQL refused (odoo/service/model.py)
 # The judge stands outside Odoo: PostgreSQL itself notes in which transaction a row is born. (A row's xmin would name the
 # savepoint instead, and the receipt's would change with its delivery.)
