@@ -18,7 +18,8 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stab
 TILLS = "/odoo/action-point_of_sale.action_pos_config_kanban"
 PRODUCT = "Оправа «Нева»"
 LAST_RECEIPT = """
-    SELECT fd_number::text, fiscal_drive_number, fiscal_sign, idempotency_key, total FROM kkt_receipt ORDER BY id DESC LIMIT 1
+    SELECT id, fd_number::text, fiscal_drive_number, fiscal_sign, idempotency_key, total
+      FROM kkt_receipt ORDER BY id DESC LIMIT 1
 """
 
 executable = next(filter(None, map(shutil.which, BROWSERS)), None)
@@ -71,6 +72,12 @@ def sell_for_cash(page: Page):
     page.locator(".pos-receipt").screenshot(path=LOGS / "till-5-receipt.png")
 
 
+def open_receipt(page: Page, host: Odoo, receipt_id: int):
+    page.goto(f"{host.url}/odoo/fiscal-receipts/{receipt_id}")
+    expect(page.locator("[name=qr_image_url] img")).to_be_visible()  # an image without a size is not
+    picture(page, "6-backend")
+
+
 def last_receipt(shop: Shop) -> dict:
     [receipt] = shop.database.query(LAST_RECEIPT)
     return receipt
@@ -97,5 +104,6 @@ def test_what_the_cashier_sees_is_what_the_ofd_got(shop, report):
         shop.settle()
         [accepted] = shop.ofd.accepted()
         assert (accepted["key"], accepted["total_sum"]) == (receipt["idempotency_key"], receipt["total"])
+        open_receipt(page, host, receipt["id"])
         assert shop.violations() == host.errors() == errors == []
         scenario.figure(f"FD {receipt['fd_number']} over {receipt['total'] / 100:.2f} roubles: on the screen and at the OFD")
