@@ -116,7 +116,7 @@ class PosOrder(models.Model):
     def _kkt_await_turn(self, turn):
         """Wait, end the empty transaction and hand the lock over to a new one, which sees all that the first sale did."""
         cr = self.env.cr
-        cr.rollback()
+        cr.rollback()  # the one whose turn it is needs the register's row
         cr.execute(AWAIT_TURN, turn)
         for register_id, _taken in cr.fetchall():
             cr.rollback()
