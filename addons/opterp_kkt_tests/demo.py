@@ -13,12 +13,12 @@ import time
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 
-from poc import judge
-from poc.processes import RUN, ProcessDied, wait_until
-from poc.report import Scenario
-from poc.shop import UNFINISHED, read_receipts
-from poc.stack import Database, Emulator, Odoo, environment_dsn
-from poc.till import RpcError, Till
+from harness import judge
+from harness.processes import RUN, ProcessDied, wait_until
+from harness.report import Scenario
+from harness.shop import UNFINISHED, read_receipts
+from harness.stack import Database, Emulator, Odoo, environment_dsn
+from harness.till import RpcError, Till
 
 CASHIER = {"login": "kassir", "password": "kassir"}
 RECOVERY_SECONDS = 5  # that the breaker stays open before it tries again; usually a minute

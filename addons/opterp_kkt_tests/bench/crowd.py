@@ -6,7 +6,7 @@ import time
 from collections import Counter
 
 from bench.shops import TILLS, config_ids, two_shops
-from poc.till import RpcError, Till
+from harness.till import RpcError, Till
 
 ROUNDS = 3
 

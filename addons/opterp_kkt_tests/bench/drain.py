@@ -4,8 +4,8 @@ import time
 
 import psycopg2
 import requests
-from poc.shop import Shop
-from poc.till import Client
+from harness.shop import Shop
+from harness.till import Client
 
 DOCUMENTS = 1000
 ROUNDS = 5

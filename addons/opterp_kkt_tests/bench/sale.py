@@ -2,7 +2,7 @@
 import statistics
 
 from bench.shops import config_ids, two_shops
-from poc.till import Till
+from harness.till import Till
 
 SALES = 240
 WARM_UP = 20

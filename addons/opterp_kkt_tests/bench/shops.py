@@ -4,7 +4,7 @@ import subprocess
 from contextlib import contextmanager
 
 import psycopg2
-from poc.stack import Database, Odoo, as_environment, environment_dsn
+from harness.stack import Database, Odoo, as_environment, environment_dsn
 
 TEMPLATE = "opterp_kkt_bench"
 TILLS = 16

@@ -3,8 +3,8 @@ import os
 import signal
 
 import pytest
-from poc.report import Report
-from poc.shop import Shop
+from harness.report import Report
+from harness.shop import Shop
 
 NEEDED = ("PGHOST", "PGPORT", "PGUSER", "ODOO_RC")
 

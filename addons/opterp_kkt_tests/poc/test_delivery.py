@@ -10,10 +10,10 @@ from contextlib import closing
 
 import psycopg2
 import pytest
-from poc.contest import set_number
-from poc.processes import wait_until
-from poc.shop import Shop
-from poc.stack import as_environment
+from harness.contest import set_number
+from harness.processes import wait_until
+from harness.shop import Shop
+from harness.stack import as_environment
 
 WAITING = """
     SELECT r.id, r.state, r.idempotency_key AS key, r.delivery_epoch, r.attempts, r.register_id, r.in_doubt

@@ -6,10 +6,10 @@ order is kept.
 import random
 import time
 
-from poc.judge import first_acceptances
-from poc.processes import wait_until
-from poc.shop import Shop
-from poc.stack import Odoo
+from harness.judge import first_acceptances
+from harness.processes import wait_until
+from harness.shop import Shop
+from harness.stack import Odoo
 
 SALES_PER_TILL = 20
 ANSWER_SECONDS = 0.7  # slow enough that every kill meets documents under way

@@ -9,13 +9,13 @@ import time
 from pathlib import Path
 
 import pytest
-from poc import judge
-from poc.contest import Breaker, set_number
-from poc.judge import is_acceptance
-from poc.processes import ROOT, new_file, wait_until
-from poc.shop import Shop, read_receipts
-from poc.stack import Database, Odoo
-from poc.till import Client, RpcError, Till
+from harness import judge
+from harness.contest import Breaker, set_number
+from harness.judge import is_acceptance
+from harness.processes import ROOT, new_file, wait_until
+from harness.shop import Shop, read_receipts
+from harness.stack import Database, Odoo
+from harness.till import Client, RpcError, Till
 
 OLD_ORDERS = 5000
 NEW_DRIVE = "9999000000000777"

@@ -1,17 +1,8 @@
 # Part of OPTERP KKT. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
-"""The nemesis, its network alone and one short seed whole; `make nemesis` takes longer ones."""
+"""The nemesis, one short seed whole; `make nemesis` takes longer ones."""
 
-import socket
-import socketserver
-import threading
-import time
-
-import pytest
-from poc.nemesis import proxy
 from poc.nemesis.faults import KINDS, plan
-from poc.nemesis.proxy import Proxy
 from poc.nemesis.run import Nemesis, Settings
-from poc.processes import wait_until
 
 SEED = 5
 SECONDS = 16.0
@@ -35,97 +26,3 @@ def test_a_seed_gives_one_schedule_and_nothing_is_broken_twice_at_once():
         own = [fault for fault in planned if KINDS[fault.kind][0] == thing]
         assert all(before.at + before.seconds < after.at for before, after in zip(own, own[1:], strict=False))
     assert {fault.kind for fault in plan(7, 60, ["network_cut"])} == {"network_cut"}
-
-
-class Echo(socketserver.BaseRequestHandler):
-    """Answers each request with its own words, and remembers them."""
-
-    def handle(self):
-        while data := self.request.recv(1000):
-            self.server.heard.append(data)
-            self.request.sendall(data)
-
-
-@pytest.fixture
-def server():
-    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Echo) as server:
-        server.daemon_threads = True
-        server.heard = []
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield server
-        server.shutdown()
-
-
-@pytest.fixture
-def network(server):
-    with Proxy(server.server_address[1]) as network:
-        yield network
-
-
-def connect(network):
-    return socket.create_connection(("127.0.0.1", network.port), timeout=2)
-
-
-def ask(connection, words=b"hello"):
-    connection.sendall(words)
-    return connection.recv(1000)
-
-
-def test_a_network_that_is_whole_passes_everything_on(network):
-    with connect(network) as connection:
-        assert ask(connection) == b"hello" and ask(connection, b"again") == b"again"
-
-
-def test_a_cut_network_resets_what_is_there_refuses_what_comes_and_is_back_after_it(network):
-    with connect(network) as connection:
-        assert ask(connection) == b"hello"
-        with network.broken("cut"):
-            with pytest.raises(ConnectionResetError):
-                connection.recv(1000)
-            with pytest.raises(ConnectionRefusedError):
-                connect(network)
-    with connect(network) as connection:
-        assert ask(connection) == b"hello"
-
-
-def test_a_half_open_network_connects_and_swallows(network, server):
-    with network.broken("half_open"), connect(network) as connection:
-        connection.settimeout(0.3)
-        with pytest.raises(TimeoutError):
-            ask(connection)
-    assert server.heard == []
-
-
-def test_a_slow_network_takes_its_time_both_ways(network):
-    with network.broken("slow"), connect(network) as connection:
-        began = time.monotonic()
-        assert ask(connection) == b"hello"
-        assert time.monotonic() - began >= 2 * proxy.PAUSE
-
-
-def test_what_is_still_on_the_way_is_lost_when_its_sender_leaves(network, server):
-    with network.broken("slow"):
-        with connect(network) as connection:
-            connection.sendall(b"hello")
-        time.sleep(proxy.PAUSE + 0.2)
-    assert server.heard == []
-
-
-def test_a_dripping_network_passes_on_the_request_and_drips_the_answer(network, server):
-    with network.broken("drip"), connect(network) as connection:
-        assert ask(connection) == b"h" and connection.recv(1000) == b"e"
-    assert server.heard == [b"hello"]
-
-
-def test_a_network_that_resets_lets_the_request_out_first(network, server):
-    with network.broken("reset"), connect(network) as connection, pytest.raises(ConnectionResetError):
-        ask(connection)
-    wait_until(lambda: server.heard, 10, "the request at the server")
-    assert server.heard == [b"hello"]
-
-
-def test_a_network_that_drops_answers_closes_where_they_should_come(network, server):
-    with network.broken("drop_answers"), connect(network) as connection:
-        assert ask(connection) == b""
-    wait_until(lambda: server.heard, 10, "the request at the server")
-    assert server.heard == [b"hello"]

@@ -4,7 +4,7 @@
 import statistics
 from concurrent.futures import ThreadPoolExecutor
 
-from poc.stack import Clock
+from harness.stack import Clock
 
 SALES = 200
 AT_ONCE, ROUNDS = 16, 2

@@ -14,16 +14,15 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from functools import partial
 
-from poc import judge
-from poc.contest import Breaker
-from poc.nemesis import audit
-from poc.nemesis.proxy import LATENCY, Proxy
+from harness import audit, judge
+from harness.contest import Breaker
+from harness.processes import wait_until
+from harness.proxy import LATENCY, Proxy
+from harness.report import Scenario
+from harness.shop import Shop
+from harness.stack import TEMPLATE, Odoo, Postgres, environment_dsn
+from harness.traffic import Sale, Traffic
 from poc.nemesis.run import SET_NUMBER
-from poc.nemesis.traffic import Sale, Traffic
-from poc.processes import wait_until
-from poc.report import Scenario
-from poc.shop import Shop
-from poc.stack import TEMPLATE, Odoo, Postgres, environment_dsn
 
 # RATE is orders per second, all tills together, where the machine can do that.
 RECEIPTS, TILLS, HOSTS, RATE = (4000, 40, 3, 6.0) if os.environ.get("FULL") else (400, 6, 2, 10.0)

@@ -11,8 +11,8 @@ import time
 from collections import Counter
 from itertools import combinations, count
 
-from poc import judge
-from poc.contest import (
+from harness import judge
+from harness.contest import (
     Barrier,
     Breaker,
     Command,
@@ -23,11 +23,11 @@ from poc.contest import (
     set_number,
     switch_crons,
 )
-from poc.processes import wait_until
-from poc.report import Scenario
-from poc.shop import Shop
-from poc.stack import Clock, Odoo
-from poc.till import Client, Till
+from harness.processes import wait_until
+from harness.report import Scenario
+from harness.shop import Shop
+from harness.stack import Clock, Odoo
+from harness.till import Client, Till
 
 SLOW = bool(os.environ.get("SLOW"))
 SEED = int(os.environ.get("SEED", random.randrange(1_000_000)))

@@ -5,12 +5,12 @@ register does not notice. Then a person lets it go on, or leaves the document ou
 
 import time
 
-from poc import judge
-from poc.contest import Breaker, set_number
-from poc.judge import first_acceptances
-from poc.processes import wait_until
-from poc.shop import Shop
-from poc.till import Client, Till
+from harness import judge
+from harness.contest import Breaker, set_number
+from harness.judge import first_acceptances
+from harness.processes import wait_until
+from harness.shop import Shop
+from harness.till import Client, Till
 
 TRIES = 3
 BACKOFF = 1.0  # s at most, so that the tries don't take minutes

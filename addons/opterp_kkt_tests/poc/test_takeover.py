@@ -10,8 +10,8 @@ import statistics
 import time
 from contextlib import contextmanager
 
-from poc.contest import DeliverNow, set_number
-from poc.processes import wait_until
+from harness.contest import DeliverNow, set_number
+from harness.processes import wait_until
 
 ROUNDS = 10 if os.environ.get("SLOW") else 3
 UNDER_WAY = 2.5  # s that the OFD takes for an answer when somebody is to die meanwhile

@@ -8,10 +8,10 @@ import shutil
 from contextlib import contextmanager
 
 import pytest
+from harness.processes import LOGS
+from harness.shop import Shop
+from harness.stack import Odoo
 from playwright.sync_api import Page, expect, sync_playwright
-from poc.processes import LOGS
-from poc.shop import Shop
-from poc.stack import Odoo
 
 PATIENCE = 180_000  # ms: a first visitor waits until the server has built the till's JavaScript
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import psycopg2
-from poc.nemesis.proxy import Proxy
-from poc.nemesis.traffic import Traffic
-from poc.processes import ProcessDied, wait_until
-from poc.shop import Shop
-from poc.stack import Clock, Odoo, Postgres
+from harness.processes import ProcessDied, wait_until
+from harness.proxy import Proxy
+from harness.shop import Shop
+from harness.stack import Clock, Odoo, Postgres
+from harness.traffic import Traffic
 
 LEASE = 8.0  # s; the settings of a nemesis are short, so that two minutes hold what takes an hour otherwise
 SHORT, LONG, STOPPED = (0.5, 3.0), (3.0, 7.0), (LEASE + 1, LEASE + 4)

@@ -6,12 +6,11 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from poc import judge
-from poc.judge import History, Receipt
-from poc.nemesis import audit
+from harness import audit, judge
+from harness.judge import History, Receipt
+from harness.processes import new_file
+from harness.traffic import Traffic
 from poc.nemesis.faults import KILLS, Faults, Strike
-from poc.nemesis.traffic import Traffic
-from poc.processes import new_file
 
 LINES = 14  # of an excerpt
 SHOWN = 5  # violations

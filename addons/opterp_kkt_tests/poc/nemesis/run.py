@@ -8,15 +8,14 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 import psycopg2
-from poc import judge
-from poc.nemesis import audit
+from harness import audit, judge
+from harness.processes import wait_until
+from harness.proxy import Proxy
+from harness.shop import Shop
+from harness.stack import TEMPLATE, Clock, Odoo, Postgres, environment_dsn
+from harness.traffic import Traffic
 from poc.nemesis.faults import KINDS, LEASE, Faults, plan
-from poc.nemesis.proxy import Proxy
 from poc.nemesis.result import Result
-from poc.nemesis.traffic import Traffic
-from poc.processes import wait_until
-from poc.shop import Shop
-from poc.stack import TEMPLATE, Clock, Odoo, Postgres, environment_dsn
 
 RECOVERY = 3  # s that the breaker stays open
 GRACE = 60.0  # s after the heal, besides the recovery time, in which everything deliverable must be delivered

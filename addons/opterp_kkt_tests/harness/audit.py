@@ -2,7 +2,7 @@
 """What PostgreSQL itself noted: every change of the breaker, of a register's holder and of a receipt's state, in the
 order in which row locks let them happen. The addon does not know of it.
 
-The checks are pure functions over these notes, like those of `poc.judge`.
+The checks are pure functions over these notes, like those of `harness.judge`.
 """
 
 from collections import Counter
@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from itertools import pairwise
 
-from poc.judge import LEGAL, History
-from poc.stack import Database
+from harness.judge import LEGAL, History
+from harness.stack import Database
 
 INSTALL = """
     CREATE TABLE nemesis_audit (

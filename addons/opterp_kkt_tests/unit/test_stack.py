@@ -11,8 +11,8 @@ import psycopg2
 import pytest
 import redis
 import requests
-from poc.processes import ProcessDied, Server
-from poc.stack import Clock, Emulator, Postgres, Redis
+from harness.processes import ProcessDied, Server
+from harness.stack import Clock, Emulator, Postgres, Redis
 
 
 def test_redis_is_flushed_hung_and_killed():

@@ -10,10 +10,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import psycopg2
-from poc.processes import ROOT, new_file, wait_until
-from poc.shop import Shop
-from poc.stack import Database, Odoo
-from poc.till import Client
+from harness.processes import ROOT, new_file, wait_until
+from harness.shop import Shop
+from harness.stack import Database, Odoo
+from harness.till import Client
 
 # Every deliverer, whoever runs it, begins with a look at this table.
 FIRST_LOOK = "kkt_delivery"

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 import psycopg2
-from poc.processes import ROOT
-from poc.stack import environment_dsn
+from harness.processes import ROOT
+from harness.stack import environment_dsn
 
 
 @dataclass

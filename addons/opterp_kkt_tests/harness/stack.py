@@ -18,8 +18,8 @@ import psycopg2
 import psycopg2.extras
 import redis
 import requests
-from poc.judge import is_acceptance
-from poc.processes import ROOT, RUN, Server, children, free_port, new_file, wait_until
+from harness.judge import is_acceptance
+from harness.processes import ROOT, RUN, Server, children, free_port, new_file, wait_until
 
 TEMPLATE = "opterp_kkt_template"
 INITDB_OPTIONS = "-U odoo -A trust -E UTF8 --locale=C.UTF-8 --no-sync".split()

@@ -6,9 +6,8 @@ it speak.
 from datetime import UTC, datetime
 
 import pytest
-from poc import judge
-from poc.judge import Receipt
-from poc.nemesis import audit
+from harness import audit, judge
+from harness.judge import Receipt
 
 DRIVE = "9999078900001234"
 

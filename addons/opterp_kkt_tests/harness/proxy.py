@@ -7,7 +7,7 @@ import struct
 import threading
 from contextlib import contextmanager
 
-from poc.processes import free_port
+from harness.processes import free_port
 
 RST_ON_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER for 0 s
 LATENCY = 0.03  # s that the network takes, each way

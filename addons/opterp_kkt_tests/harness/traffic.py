@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import requests
 from core import hlc
-from poc.shop import Shop
-from poc.till import RpcError, Till
+from harness.shop import Shop
+from harness.till import RpcError, Till
 
 REFUSED = "nemesis: refused"  # in a line's name: the OFD refuses such a document for good
 PATIENCE = 8.0  # s that a till waits for an answer before it asks another host

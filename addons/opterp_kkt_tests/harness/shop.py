@@ -5,11 +5,11 @@ happened.
 
 from contextlib import ExitStack
 
-from poc import judge
-from poc.judge import Receipt
-from poc.processes import wait_until
-from poc.stack import Database, Emulator, Odoo, Postgres, Redis
-from poc.till import Client, Till
+from harness import judge
+from harness.judge import Receipt
+from harness.processes import wait_until
+from harness.stack import Database, Emulator, Odoo, Postgres, Redis
+from harness.till import Client, Till
 
 RECEIPTS = """
     SELECT r.idempotency_key, r.fiscal_drive_number, r.fd_number, r.state, r.hlc_local_time, r.hlc_logical_counter,

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from decimal import ROUND_HALF_UP, Decimal
 
 import requests
-from poc.stack import Odoo
+from harness.stack import Odoo
 
 KOPECK = Decimal("0.01")
 NOTHING_PREPARED = {"lines": {}, "metadata": {}, "general_customer_note": "", "internal_note": "", "sittingMode": 0}
