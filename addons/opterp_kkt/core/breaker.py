@@ -23,8 +23,8 @@ REASONS = {
 class Breaker:
     """The state of one breaker; its fields are plain columns: ``Breaker(**row)``, ``dataclasses.asdict``.
 
-    Before an attempt the caller asks ``permit``; afterwards it reports ``succeeded``, ``failed`` or
-    ``released`` (no verdict: throttled, misconfigured), which have one signature:
+    Before an attempt the caller asks ``permit``; afterwards it reports ``succeeded``, ``failed``, ``alive`` (it answers,
+    but took no document) or ``released`` (no verdict: throttled, misconfigured), which have one signature:
 
         closed     everybody is permitted; ``failure_threshold`` failures in a row open it
         open       nobody is, for ``recovery_timeout`` seconds; then the next one becomes the probe
@@ -37,7 +37,8 @@ class Breaker:
     Each function gives back the very same object, or a changed one with ``version`` + 1: store that with
     ``UPDATE … WHERE version = <the version read>``, and decide anew when no row was hit. No function changes
     the mode or the three numbers; whoever does must add 1 to ``version``, too. Times are seconds of the
-    database's clock, passed in, and no function reads a clock.
+    database's clock, passed in, and no function reads a clock. That clock may be set back: a wait that is
+    longer than it can ever have been (``recovery_timeout``; ``seconds`` of a permit) is over.
     """
 
     mode: str = AUTOMATIC
@@ -62,20 +63,23 @@ class Transition(NamedTuple):
     reason: str
 
 
-def denial(b: Breaker, now: float) -> str | None:
-    """Why nobody gets a permit at ``now``: "forced_open", "open", "probe_out"; None when somebody does."""
+def denial(b: Breaker, now: float, seconds: float) -> str | None:
+    """Why nobody gets a permit at ``now``: "forced_open", "open", "probe_out"; None when somebody does.
+
+    ``seconds`` is what the permit of a probe lasts.
+    """
     if b.mode != AUTOMATIC:
         return FORCED_OPEN if b.mode == FORCED_OPEN else None
-    if b.state == OPEN and now < b.retry_at:
+    if b.state == OPEN and now < b.retry_at <= now + b.recovery_timeout:
         return OPEN
-    if b.state == HALF_OPEN and b.probe_owner is not None and now < b.probe_until:
+    if b.state == HALF_OPEN and b.probe_owner is not None and now < b.probe_until <= now + seconds:
         return PROBE_OUT
     return None
 
 
-def retry_after(b: Breaker, now: float) -> float | None:
+def retry_after(b: Breaker, now: float, seconds: float) -> float | None:
     """Seconds until it is worth asking for a permit again: 0.0 at once, None when only a person can tell."""
-    reason = denial(b, now)
+    reason = denial(b, now, seconds)
     if reason == FORCED_OPEN:
         return None
     return {None: now, OPEN: b.retry_at, PROBE_OUT: b.probe_until}[reason] - now
@@ -86,7 +90,7 @@ def permit(b: Breaker, now: float, owner: str, seconds: float) -> Breaker | None
 
     The permit of a probe expires after ``seconds``: longer than an attempt, its lookup included, can take.
     """
-    if denial(b, now):
+    if denial(b, now, seconds):
         return None
     if b.mode == DISABLED or b.state == CLOSED:
         return b
@@ -94,13 +98,18 @@ def permit(b: Breaker, now: float, owner: str, seconds: float) -> Breaker | None
 
 
 def succeeded(b: Breaker, now: float, owner: str) -> Breaker:
-    """The attempt of ``owner`` got an answer from a healthy OFD, be it a refusal of the document."""
+    """The attempt of ``owner`` brought a document to the OFD."""
     if not _listens(b, owner) or (b.state == CLOSED and b.failure_count == 0):
         return b
     successes = b.success_count + 1
     if b.state == CLOSED or successes >= b.success_threshold:
         return _closed(b)
     return _changed(b, failure_count=0, success_count=successes, probe_owner=None, probe_until=None)
+
+
+def alive(b: Breaker, now: float, owner: str) -> Breaker:
+    """The attempt of ``owner`` was answered by a healthy OFD that refused the document, or asks to wait for its verdict."""
+    return b if b.state == CLOSED else succeeded(b, now, owner)
 
 
 def failed(b: Breaker, now: float, owner: str) -> Breaker:

@@ -5,10 +5,8 @@ from time import monotonic
 
 from odoo import api, models
 
-from ..core.guard import LOCK_CLASS
-from .kkt_delivery import CRONS
+from ..delivery import locks
 
-PLACE_CLASS = LOCK_CLASS + 2  # advisory lock: a server that runs a delivery cron
 OFFERS = 5                    # in a row, before a server that seems to be alone runs a second one
 OFFER_SECONDS = 2.0           # what is in a row
 
@@ -28,8 +26,7 @@ class IrCron(models.Model):
     def _process_job(cls, cron_cr, job):
         # EXTENDS 'base'
         env = api.Environment(cron_cr, job['user_id'], {})
-        find = env['ir.model.data']._xmlid_to_res_id
-        if job['id'] in map(find, CRONS) and not _take_place(cron_cr) and _may_offer():
+        if job['id'] in env['kkt.delivery']._get_crons().ids and not _take_place(cron_cr) and _may_offer():
             cron_cr.postcommit.add(env['ir.cron']._notifydb)  # when the cron is free again
             return
         super()._process_job(cron_cr, job)
@@ -38,7 +35,7 @@ class IrCron(models.Model):
 def _take_place(cron_cr):
     """Be the one run of this server, until the cron is done; False when there is another."""
     server = f"{socket.gethostname()}:{os.getpgrp()}"  # the workers of a server are one process group
-    cron_cr.execute("SELECT pg_try_advisory_xact_lock(%s, hashtext(%s))", [PLACE_CLASS, server])
+    cron_cr.execute("SELECT pg_try_advisory_xact_lock(%s, hashtext(%s))", [locks.PLACE, server])
     return cron_cr.fetchone()[0]
 
 

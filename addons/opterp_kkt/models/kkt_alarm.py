@@ -18,8 +18,10 @@ class Kind(NamedTuple):
 KINDS = {
     'overdue': Kind("Receipts wait for long", 'kkt.register', mailed=True),
     'held': Kind("Register held", 'kkt.register', mailed=True),
+    'stuck': Kind("A document does not pass", 'kkt.register', mailed=True),
     'rejected': Kind("Receipts rejected", 'kkt.register', mailed=True),
     'clock': Kind("Server's clock ahead", 'kkt.register'),
+    'host_clock': Kind("Clocks of servers differ", 'kkt.ofd', patience=timedelta(minutes=5), mailed=True),
     'till_clock': Kind("Till's clock wrong", 'kkt.register'),
     'misconfigured': Kind("Operator misconfigured", 'kkt.ofd', mailed=True),
     'crons': Kind("Delivery does not run", 'kkt.ofd', patience=timedelta(minutes=5), mailed=True),  # a first run may be under way
@@ -203,7 +205,6 @@ class KktAlarm(models.Model):
             'forced_open': self.env._("The circuit breaker of the operator is forced open."),
             'open': self.env._("The operator does not answer."),
             'paused': self.env._("Delivery to the operator is paused."),
-            'archived': self.env._("The operator is archived."),
         }
         meanings = {
             1: self.env._("Sales go on and receipts are kept. By law they must reach the operator by %(deadline)s.", **values),
@@ -237,6 +238,26 @@ class KktAlarm(models.Model):
             self.env._("Open the register and the document it is held for. Then press Release Hold, or mark that document as"
                        " handled."))
 
+    def _get_stuck_texts(self, facts):
+        if facts['absent']:
+            known = self.env._(
+                "The OFD answers, but it does not take this document (%(error)s). It says that it does not have it.", **facts)
+        elif facts['answered']:
+            known = self.env._(
+                "The OFD answers, but not about this document (%(error)s): whether it has it is not known.", **facts)
+        else:
+            known = self.env._("The OFD does not answer (%(error)s): whether it has the document is not known.", **facts)
+        passing = self.env._("Documents of other registers passed in between: after some more tries this register is held.")
+        return Texts(
+            self.env._("%(name)s: %(document)s does not pass", **facts),
+            " ".join(filter(None, [
+                self.env._("%(document)s of %(name)s was tried in vain, times: %(tries)s.", **facts), known,
+                facts['alone'] and passing])),
+            self.env._("It is tried on by itself, and all of this register waits behind it. Sales go on and receipts are kept,"
+                       " but they must reach the OFD within 30 days."),
+            self.env._("Ask the OFD what is wrong. On the register, Hold stops the tries; Handled leaves this document out, once"
+                       " the OFD has said that it does not have it, and the rest goes on."))
+
     def _get_rejected_texts(self, facts):
         return Texts(
             self.env._("%(name)s: rejected receipts (%(count)s)", **facts),
@@ -254,6 +275,14 @@ class KktAlarm(models.Model):
             self.env._("Sales and receipts go on in the right order. Until the clocks have caught up, new stamps only count on"
                        " from there and don't tell the time."),
             self.env._("Check the clocks (NTP) of all hosts that run Odoo, and of PostgreSQL's."))
+
+    def _get_host_clock_texts(self, facts):
+        return Texts(
+            self.env._("%(name)s: the clocks of the servers differ", **facts),
+            self.env._("The clock of PostgreSQL and that of a host that runs Odoo differ by some %(ahead)s seconds.", **facts),
+            self.env._("Receipts state the time of PostgreSQL's clock (tag 1012): if that one is wrong, so are they. Sales and"
+                       " delivery go on."),
+            self.env._("Check the clocks (NTP) of PostgreSQL's host and of all hosts that run Odoo."))
 
     def _get_till_clock_texts(self, facts):
         return Texts(

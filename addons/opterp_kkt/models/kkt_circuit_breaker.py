@@ -2,54 +2,17 @@ from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError
 
 from ..core import breaker as core
+from ..delivery.breaker_row import COLUMNS, DECIDED, SETTINGS, UPDATE, from_row, to_parameters
 
 STATES = [('closed', "Closed"), ('open', "Open"), ('half_open', "Half-open")]
 MODES = [('automatic', "Automatic"), ('forced_open', "Forced open"), ('disabled', "Disabled")]
-TIMES = ('opened_at', 'retry_at', 'probe_until')
-DECIDED = ('state', 'failure_count', 'success_count', 'opened_at', 'retry_at', 'probe_owner', 'probe_until', 'version')
-SETTINGS = ('mode', 'failure_threshold', 'recovery_timeout', 'success_threshold')
-
-# Decisions are made in seconds of the database's clock; the columns are Odoo's, in UTC without a zone.
-COLUMNS = 'b.id, ' + ', '.join(
-    f"extract(epoch FROM b.{name} AT TIME ZONE 'UTC')::float8 AS {name}" if name in TIMES else f"b.{name}"
-    for name in SETTINGS + DECIDED
-) + ", extract(epoch FROM clock_timestamp())::float8 AS now"
-ASSIGNMENTS = "state = %(b_state)s::text, " + ', '.join(
-    f"{name} = to_timestamp(%(b_{name})s::float8) AT TIME ZONE 'UTC'" if name in TIMES else f"{name} = %(b_{name})s"
-    for name in DECIDED[1:]
-)
-# Follows a CTE `changed (id)` of the breakers that the update won.
-EVENT = """
-    INSERT INTO kkt_circuit_breaker_event (breaker_id, happened_at, from_state, to_state, reason, actor)
-    SELECT id, clock_timestamp() AT TIME ZONE 'UTC', %(from_state)s::text, %(b_state)s::text, %(reason)s::text, %(actor)s::text
-      FROM changed WHERE %(from_state)s::text <> %(b_state)s::text
-"""
-
-UPDATE = f"""
-    WITH changed AS (
-        UPDATE kkt_circuit_breaker SET {ASSIGNMENTS} WHERE id = %(breaker)s AND version = %(seen)s RETURNING id
-    ), event AS ({EVENT})
-    SELECT id FROM changed
-"""
-
-
-def from_row(row):
-    """The breaker that a row of `COLUMNS` describes."""
-    return core.Breaker(**{name: row[name] for name in SETTINGS + DECIDED})
-
-
-def to_parameters(old, new, reason, actor):
-    """Parameters of `ASSIGNMENTS` and `EVENT`, and the version that the update must find."""
-    decided = {f'b_{name}': getattr(new, name) for name in DECIDED}
-    return {**decided, 'seen': old.version, 'from_state': old.state, 'reason': reason, 'actor': actor}
-
 
 class KktCircuitBreaker(models.Model):
     """The circuit breaker of an OFD: one state for all processes, in the database, by the database's clock.
 
     `core/breaker.py` decides (state in, state out); one `UPDATE … WHERE version = seen` applies what it decided, in a short
     transaction of the deliverer's own connection, with the event that people and charts read. Delivery takes its permit
-    inside the statement that claims a document (`kkt.delivery._claim`) and reports every outcome with `_report`.
+    inside the statement that claims a document, and reports every outcome (`delivery/worker.py`).
     """
     _name = 'kkt.circuit.breaker'
     _description = "Circuit Breaker"
@@ -100,12 +63,15 @@ class KktCircuitBreaker(models.Model):
         if set(vals) & set(DECIDED) and not self.env.su:
             raise AccessError(self.env._("The state of a circuit breaker is decided, not written. Use its mode, or Reset."))
         if self and set(vals) & set(SETTINGS):
-            self.env.cr.execute(
-                "UPDATE kkt_circuit_breaker SET version = version + 1 WHERE id = ANY(%s)", [self.ids])
-            self.invalidate_recordset(['version'])
+            self._touch()
             self._note_mode(vals.get('mode'))
             self.env['kkt.delivery']._wake()
         return super().write(vals)
+
+    def _touch(self):
+        """Have whoever decides by what was read before read again."""
+        self.env.cr.execute("UPDATE kkt_circuit_breaker SET version = version + 1 WHERE id = ANY(%s)", [self.ids])
+        self.invalidate_recordset(['version'])
 
     def _note_mode(self, mode):
         changed = self.filtered(lambda breaker: mode and breaker.mode != mode)
@@ -144,35 +110,16 @@ class KktCircuitBreaker(models.Model):
                 raise UserError(self.env._(
                     "%(name)s is forced open: nothing is sent until its mode is set back to automatic.", name=breaker.name))
             breaker._reset()
-        self.env['kkt.delivery']._wake()
+        self.env['kkt.delivery']._forget_waits(self.ofd_ids)
 
     def _reset(self):
         self.env.cr.execute(f"SELECT {COLUMNS} FROM kkt_circuit_breaker b WHERE b.id = %s FOR UPDATE", [self.id])
         old = from_row(self.env.cr.dictfetchone())
         new = core.reset(old)
         if new is not old:
-            parameters = to_parameters(old, new, "reset", self.env.user.login)
+            parameters = to_parameters(old, new, self.env.user.login, "reset")
             self.env.cr.execute(UPDATE, {'breaker': self.id, **parameters})
             self.invalidate_recordset()
-
-    @api.model
-    def _report(self, guard, row, decide, owner):
-        """Report the outcome of an attempt on the deliverer's own connection.
-
-        :param row: the breaker as the caller last saw it (`COLUMNS`)
-        :param decide: `succeeded`, `failed` or `released` of `core/breaker.py`
-        :param owner: who made the attempt
-        """
-        while True:
-            old = from_row(row)
-            new = decide(old, row['now'], owner)
-            if new is old:
-                return
-            moved = core.transition(old, new)
-            parameters = to_parameters(old, new, moved and moved.reason, owner)
-            if guard.execute(UPDATE, {'breaker': row['id'], **parameters}):
-                return
-            [row] = guard.execute(f"SELECT {COLUMNS} FROM kkt_circuit_breaker b WHERE b.id = %s", [row['id']])
 
 
 def _milliseconds(moment):

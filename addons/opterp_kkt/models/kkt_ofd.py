@@ -4,6 +4,9 @@ from odoo.fields import NO_ACCESS
 
 from ..transports import Endpoint, Outcome, open_transport
 
+ADDRESS = ('url', 'protocol')
+REACHED_BY = {*ADDRESS, 'token'}
+
 
 class KktOfd(models.Model):
     """The operator that receives fiscal documents: where it is, how it is spoken to, what is done when it refuses.
@@ -36,6 +39,13 @@ class KktOfd(models.Model):
         tracking=True,
         help="What a register does after the operator has refused one of its documents for good.",
     )
+    settings_version = fields.Integer(
+        readonly=True, copy=False, default=0, required=True, help="Grows whenever it is to be reached in another way.")
+    address_version = fields.Integer(readonly=True, copy=False, default=0, required=True, help="Grows with each new address.")
+    former_of_id = fields.Many2one(
+        'kkt.ofd', "Former Address of", readonly=True, copy=False, ondelete='restrict', index='btree_not_null',
+        help="Documents that may have arrived there are asked for there, before they are sent to the new address.")
+    former_version = fields.Integer(readonly=True, copy=False)
     paused_until = fields.Datetime(readonly=True, copy=False)
     pause_reason = fields.Text(readonly=True, copy=False)
     breaker_id = fields.Many2one('kkt.circuit.breaker', "Circuit Breaker", required=True, ondelete='restrict', copy=False)
@@ -70,17 +80,35 @@ class KktOfd(models.Model):
         return super().create(vals_list)
 
     def write(self, vals):
-        """Whoever changes how the operator is reached wants it tried at once."""
-        if {'url', 'token', 'protocol'} & set(vals):
-            vals = {**vals, 'paused_until': False, 'pause_reason': False}
-            self.env['kkt.delivery']._wake()
-        return super().write(vals)
+        """Whoever changes how the OFD is reached wants it tried at once, and nothing more sent as it was before."""
+        if not REACHED_BY & set(vals):
+            return super().write(vals)
+        for ofd in self:
+            moved = any(name in vals and vals[name] != ofd[name] for name in ADDRESS)
+            if moved:
+                ofd._keep_former()
+            super(KktOfd, ofd).write({
+                **vals, 'paused_until': False, 'pause_reason': False, 'settings_version': ofd.settings_version + 1,
+                'address_version': ofd.address_version + moved})
+        self.breaker_id._touch()
+        self.env['kkt.delivery']._forget_waits(self)
+        return True
+
+    def _keep_former(self):
+        """Keep what was known of an address that is given up: what may have arrived there is settled there first."""
+        if not self.with_context(active_test=False).register_ids:
+            return
+        former = self.sudo().copy({
+            'name': self.env._("%(name)s, until %(date)s", name=self.name, date=fields.Date.context_today(self)),
+            'active': False,
+        })
+        former.write({'secret': self.sudo().secret, 'former_of_id': self.id, 'former_version': self.address_version})
 
     def action_resume(self):
         """End a pause by hand."""
         self.check_access('write')
         self.sudo().write({'paused_until': False, 'pause_reason': False})
-        self.env['kkt.delivery']._wake()
+        self.env['kkt.delivery']._forget_waits(self)
 
     def action_test_connection(self):
         """Ask the operator for a document that can't exist, and say in words how it answered."""

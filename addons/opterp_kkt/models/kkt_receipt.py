@@ -8,6 +8,7 @@ from qrcode.image.svg import SvgPathImage
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError
 
+from ..delivery.statements import HEAD
 from .big_integer import BigInteger
 from .kkt_receipt_attempt import OUTCOMES
 
@@ -86,8 +87,16 @@ class KktReceipt(models.Model):
     last_error = fields.Text(readonly=True)
     delivered_at = fields.Datetime(readonly=True)
     ofd_document_id = fields.Char("ID at the Operator", readonly=True)
+    last_status = fields.Integer("HTTP Status", readonly=True, copy=False)
+    sent_to_id = fields.Many2one(
+        'kkt.ofd', "Sent to", readonly=True, copy=False, ondelete='restrict', index='btree_not_null',
+        help="Where it is, or may be: a document in doubt is settled there before it goes anywhere else.")
+    sent_version = fields.Integer(readonly=True, copy=False, help="Number of the address that it was sent to.")
+    failures = fields.Integer(readonly=True, default=0, copy=False, help="Tries without a verdict since the last Retry.")
     lone_failures = fields.Integer(
         "Failures of Its Own", readonly=True, default=0, help="Tries that failed although documents of other registers passed.")
+    failed_lookups = fields.Integer(readonly=True, default=0, copy=False, help="Questions in a row that the OFD did not answer.")
+    absent = fields.Boolean(readonly=True, copy=False, help="The OFD said that it does not have it, and it was not sent since.")
     handled_reason = fields.Text(readonly=True, copy=False, help="Why nobody has to look at it any more.")
     handled_by = fields.Many2one('res.users', readonly=True, copy=False, ondelete='restrict')
     handled_at = fields.Datetime(readonly=True, copy=False)
@@ -188,6 +197,7 @@ class KktReceipt(models.Model):
         self.env.cr.execute("""
             UPDATE kkt_receipt
                SET state = 'pending', next_attempt_at = NULL, last_error = NULL,
+                   failures = 0, lone_failures = 0, failed_lookups = 0,
                    handled_reason = NULL, handled_by = NULL, handled_at = NULL
              WHERE id = ANY(%s) AND payload IS NOT NULL AND state IN ('rejected', 'pending')
         """, [self.ids])
@@ -217,6 +227,8 @@ class KktReceipt(models.Model):
         receipts = self.sudo()
         for receipt in receipts:
             receipt._check_handleable()
+        for receipt in receipts.filtered(lambda r: r.state == 'pending'):
+            receipt._make_certain()
         receipts.write({
             'state': 'rejected', 'handled_reason': reason, 'handled_by': self.env.uid, 'handled_at': fields.Datetime.now()})
         for receipt in receipts:
@@ -235,16 +247,63 @@ class KktReceipt(models.Model):
         if self.handled_at:
             raise UserError(self.env._(
                 "%(document)s was marked as handled by %(user)s already.", document=self.display_name, user=self.handled_by.name))
-        if self.state == 'rejected':
-            return
-        if self.state != 'pending' or not self._get_holds():
+        if self.state != 'rejected' and not self._may_be_left_out():
             raise UserError(self.env._(
                 "%(document)s is neither rejected nor what its register is held for: it is delivered by itself.",
                 document=self.display_name))
-        if self.last_outcome != 'absent' or self.in_doubt:
-            raise UserError(self.env._(
-                "The operator has not said that it does not have %(document)s, so it can't be left out.",
-                document=self.display_name))
+
+    def _may_be_left_out(self):
+        """Whether it is what a register stands still for: held for it, or tried so often that a person is told."""
+        tries = self.env['kkt.delivery']._get_number('poison_tries')
+        return self.state == 'pending' and self == self._get_head(self.register_id) and bool(
+            self._get_holds() or self.failures >= tries)
+
+    def _make_certain(self):
+        """Ask the OFD before a document is left out: what it may have must not be. Its register is held meanwhile.
+
+        Commits, since no transaction is open while the OFD is asked.
+        """
+        delivery, held = self.register_id.delivery_ids, self._get_holds()
+        if held and self.absent and not self.in_doubt:
+            return
+        if not held:
+            delivery._hold(self, self.env._("Whether the OFD has %s is being asked.", self.display_name))
+        delivery._ask()
+        if self.state == 'pending' and self.absent and not self.in_doubt:
+            return
+        if not held:
+            delivery._release()
+            self.env.cr.commit()
+        if self.state == 'delivered':
+            raise UserError(self.env._("The OFD has %s: it is delivered, and there is nothing to leave out.", self.display_name))
+        raise UserError(self.env._(
+            "The OFD has not said that it does not have %(document)s, so it can't be left out. Its answer: %(answer)s. Try again"
+            " when the OFD answers.", document=self.display_name, answer=self.last_error or self.env._("none")))
+
+    @api.model
+    def _get_head(self, register):
+        """The document that a register's queue begins with."""
+        self.flush_model()
+        self.env.cr.execute(f"SELECT h.id FROM kkt_register g CROSS JOIN LATERAL ({HEAD}) h WHERE g.id = %s", [register.id])
+        return self.browse(receipt_id for [receipt_id] in self.env.cr.fetchall())
+
+    def action_send_anew(self):
+        """Give up a document's former OFD, or its former address, which does not answer: send it where the register's go now.
+
+        A person answers for it: were it there after all, two would have it.
+        """
+        self._check_may_handle()
+        tries = self.env['kkt.delivery']._get_number('poison_tries')
+        for receipt in self.sudo():
+            if receipt.state != 'pending' or not receipt.in_doubt or receipt.failures < tries:
+                raise UserError(self.env._(
+                    "%s is not what an OFD has failed to answer about so often. It is settled where it was sent, by itself.",
+                    receipt.display_name))
+            receipt.write({'in_doubt': False, 'sent_to_id': False, 'failures': 0, 'failed_lookups': 0, 'next_attempt_at': False})
+            receipt.register_id.message_post(body=self.env._(
+                "%(document)s is sent to the present OFD, although a former one may have it: %(user)s decided so.",
+                document=receipt.display_name, user=self.env.user.name))
+        self.env['kkt.delivery']._wake()
 
     def _get_holds(self):
         """The deliveries that are held for these documents."""

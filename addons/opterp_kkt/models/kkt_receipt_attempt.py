@@ -2,8 +2,9 @@ from odoo import fields, models
 
 from .big_integer import BigInteger
 
-OUTCOMES = [
+OUTCOMES = [  # of transports/base.py
     ('accepted', "Accepted"),
+    ('processing', "In progress"),
     ('refused', "Refused"),
     ('misconfigured', "Misconfigured"),
     ('throttled', "Throttled"),

@@ -224,6 +224,18 @@ class KktRegister(models.Model):
         self.sudo().delivery_ids._release()
         self.env['kkt.watch']._wake()
 
+    def action_hold(self):
+        """Let nothing of a register be sent, because of the document that its queue begins with."""
+        self.check_access('read')
+        if not self.env.su and not self.env.user.has_group('opterp_kkt.group_fiscal_admin'):
+            raise AccessError(self.env._("Only a fiscal administrator holds a register."))
+        for register in self.sudo():
+            head = self.env['kkt.receipt'].sudo()._get_head(register)
+            if not head:
+                raise UserError(self.env._("Nothing of %s waits, so there is nothing to hold.", register.name))
+            register.delivery_ids._hold(head, self.env._("Held by %s.", self.env.user.name))
+        self.env['kkt.watch']._wake()
+
     def action_open_receipts(self):
         """The documents of this register."""
         return {

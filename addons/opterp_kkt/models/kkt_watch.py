@@ -1,28 +1,29 @@
+import time
 from datetime import timedelta
 
 from odoo import api, fields, models
 
-from .kkt_delivery import CRONS
+from ..delivery.statements import DESTINATION, HEAD
 
 # The law gives 30 days (a fiscal drive blocks after them, 54-FZ); the level of an alarm is the number of steps passed.
 STEPS = (timedelta(hours=1), timedelta(days=1), timedelta(days=25), timedelta(days=30))
 CRON_MINUTES = 10  # a delivery job that runs was called since then
 CRON_FAILURES = 3  # in a row: it is called, but does not deliver
 AHEAD_MS = 60_000  # of the database's clock
+LONE_FAILURES = 3  # of a document while others pass: said before its register is held for it
 WAITING = "r.state IN ('pending', 'sending')"
 
-# The queue's head of every register that waits. Queues are in order, so it is the oldest, too. No history is read.
+# The head of every queue, and what stands in its way. Queues are in order, so it is mostly the oldest, too. No history is read.
 HEADS = f"""
-    SELECT g.id AS register_id, g.ofd_id, o.active AS ofd_active, h.create_date, h.last_outcome,
+    SELECT g.id AS register_id, o.id AS ofd_id, h.id AS receipt_id, h.create_date, h.last_outcome, h.last_status, h.last_error,
+           h.attempts, h.failures, h.lone_failures, h.absent,
            d.hold_reason IS NOT NULL AS held, b.id AS breaker_id, b.mode, b.state,
            o.paused_until > now() AT TIME ZONE 'UTC' AS paused, o.pause_reason
       FROM kkt_register g
       JOIN kkt_delivery d ON d.register_id = g.id
-      JOIN kkt_ofd o ON o.id = g.ofd_id
+     CROSS JOIN LATERAL ({HEAD}) h
+      JOIN kkt_ofd o ON o.id = {DESTINATION}
       JOIN kkt_circuit_breaker b ON b.id = o.breaker_id
-     CROSS JOIN LATERAL (
-           SELECT r.create_date, r.last_outcome FROM kkt_receipt r
-            WHERE r.register_id = g.id AND {WAITING} ORDER BY r.queue_number LIMIT 1) h
 """
 COUNTS = f"SELECT r.register_id, count(*) FROM kkt_receipt r WHERE {WAITING} GROUP BY r.register_id"
 REJECTED = """
@@ -81,8 +82,10 @@ class KktWatch(models.AbstractModel):
         causes = {
             'overdue': self._find_overdue(heads),
             'held': self._find_held(),
+            'stuck': self._find_stuck(heads),
             'rejected': self._find_rejected(),
             'clock': self._find_clock(),
+            'host_clock': self._find_host_clock(),
             'till_clock': self._find_till_clock(),
             'misconfigured': self._find_misconfigured(heads),
             'crons': self._find_crons(heads),
@@ -115,6 +118,17 @@ class KktWatch(models.AbstractModel):
             for delivery in deliveries}
 
     @api.model
+    def _find_stuck(self, heads):
+        """A document that gets no verdict, try after try: it is tried on, but a person should know, and may decide."""
+        tries = self.env['kkt.delivery']._get_number('poison_tries')
+        return {
+            self._browse('kkt.register', head['register_id']): (1, {
+                'document': head['receipt_id'], 'tries': head['failures'], 'error': head['last_error'] or "",
+                'answered': bool(head['last_status']), 'absent': bool(head['absent']), 'alone': bool(head['lone_failures'])})
+            for head in heads
+            if not head['held'] and (head['failures'] >= tries or head['lone_failures'] >= LONE_FAILURES)}
+
+    @api.model
     def _find_rejected(self):
         found = {}
         for row in self._query(REJECTED):
@@ -130,22 +144,34 @@ class KktWatch(models.AbstractModel):
             for row in self._query(AHEAD, AHEAD_MS)}
 
     @api.model
+    def _find_host_clock(self):
+        """This host's clock and the database's differ: one of them is wrong, and documents state the database's."""
+        [row] = self._query("SELECT extract(epoch FROM clock_timestamp())::float8 AS now")
+        ahead = round(row['now'] - time.time())
+        if abs(ahead) * 1000 <= AHEAD_MS:
+            return {}
+        return {ofd: (1, {'ahead': ahead // 10 * 10}) for ofd in self.env['kkt.register'].search([]).ofd_id}
+
+    @api.model
     def _find_till_clock(self):
         return {
             self._browse('kkt.register', row['register_id']): (1, {'count': row['count']}) for row in self._query(DRIFT)}
 
     @api.model
     def _find_misconfigured(self, heads):
-        """The head of a queue keeps the outcome of its last try, also in the moments between two pauses."""
-        ofds = _group([head for head in heads if head['last_outcome'] == 'misconfigured'], 'ofd_id')
+        """The head of a queue keeps the outcome of its last try, also in the moments between two pauses.
+
+        What fails alone is the document's own trouble.
+        """
+        ofds = _group(
+            [head for head in heads if head['last_outcome'] == 'misconfigured' and not head['lone_failures']], 'ofd_id')
         return {
             self._browse('kkt.ofd', ofd_id): (1, {'count': len(rows), 'message': rows[0]['pause_reason'] or ""})
             for ofd_id, rows in ofds.items()}
 
     @api.model
     def _find_crons(self, heads):
-        crons = [self.env.ref(xmlid, raise_if_not_found=False) for xmlid in CRONS]
-        if self._query(RUNNING, [cron.id for cron in crons if cron], CRON_FAILURES, CRON_MINUTES):
+        if self._query(RUNNING, self.env['kkt.delivery']._get_crons().ids, CRON_FAILURES, CRON_MINUTES):
             return {}
         return {
             self._browse('kkt.ofd', ofd_id): (1, {'count': len(rows)}) for ofd_id, rows in _group(heads, 'ofd_id').items()}
@@ -190,8 +216,6 @@ def _get_reason(head):
     """What stands in the way of a queue, as far as the database knows."""
     if head['held']:
         return 'held'
-    if not head['ofd_active']:
-        return 'archived'
     if head['mode'] == 'forced_open':
         return 'forced_open'
     if head['mode'] == 'automatic' and head['state'] != 'closed':

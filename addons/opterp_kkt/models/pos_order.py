@@ -9,12 +9,11 @@ from odoo import api, fields, models
 from odoo.exceptions import UserError
 
 from ..core import ffd, hlc
-from ..core.guard import LOCK_CLASS
+from ..delivery import locks
 from .big_integer import BigIntegerJson
 
 _logger = logging.getLogger(__name__)
 
-TURN_CLASS = LOCK_CLASS + 1  # advisory lock: whose turn it is to sell through a register
 FIND_REGISTER = """
     SELECT r.id FROM kkt_register r JOIN pos_session s ON s.config_id = r.pos_config_id
      WHERE r.active AND s.id = ANY(%(sessions)s) AND pg_current_xact_id_if_assigned() IS NULL
@@ -101,7 +100,7 @@ class PosOrder(models.Model):
         tried again after a pause of seconds. Here it waits for the first one, before it has done anything. A transaction
         that has written already is left alone (the sale is then tried again by Odoo if it must).
         """
-        turn = {'class': TURN_CLASS, 'sessions': _get_session_ids(orders)}
+        turn = {'class': locks.SALE, 'sessions': _get_session_ids(orders)}
         if not self._kkt_take_free_turn(turn):
             self._kkt_await_turn(turn)
 
@@ -120,7 +119,7 @@ class PosOrder(models.Model):
         cr.execute(AWAIT_TURN, turn)
         for register_id, _taken in cr.fetchall():
             cr.rollback()
-            cr.execute(HAND_OVER, {'class': TURN_CLASS, 'register': register_id})
+            cr.execute(HAND_OVER, {'class': locks.SALE, 'register': register_id})
 
     # -- its receipts ------------------------------------------------------------------------------------------------------
 

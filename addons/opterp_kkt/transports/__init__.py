@@ -3,78 +3,12 @@
 Nothing here knows Odoo, the queue or the breaker: a transport makes one attempt and says what came of it.
 """
 
-from dataclasses import dataclass, field
-from enum import StrEnum
-from typing import Protocol
+from .base import LONGEST_PAUSE, MESSAGE_LENGTH, Answer, Document, Endpoint, Outcome, Transport
+from .http import HttpTransport
 
-MESSAGE_LENGTH = 2000  # characters kept of an operator's words
-LONGEST_PAUSE = 900.0  # s, whatever an operator asks for
-
-
-class Outcome(StrEnum):
-    """What came of one attempt. The first three are the OFD's verdicts on this document or key."""
-
-    ACCEPTED = "accepted"  # acknowledged for this very key
-    REFUSED = "refused"  # the document is at fault: the same bytes will never pass
-    ABSENT = "absent"  # lookups only: this key was never seen
-    MISCONFIGURED = "misconfigured"  # address, token or account is at fault: a person must act
-    THROTTLED = "throttled"  # later, says the OFD
-    UNAVAILABLE = "unavailable"  # certainly not sent
-    UNKNOWN = "unknown"  # it may have arrived: look up, then send the same again
-
-
-@dataclass(frozen=True)
-class Endpoint:
-    """Where an OFD answers. `timeout` (s) bounds a whole request: resolve, connect, send, receive."""
-
-    url: str
-    token: str = field(default="", repr=False)
-    timeout: float = 10.0
-
-
-@dataclass(frozen=True)
-class Document:
-    """What is sent. `payload` is the exact text, as UTF-8; one key always goes with one payload."""
-
-    idempotency_key: str
-    payload: str
-    epoch: int
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What came of one attempt. `message` has the operator's words: printable, cut, without the token."""
-
-    outcome: Outcome
-    http_status: int | None = None
-    message: str = ""
-    server_time: int | None = None  # ms since 1970 UTC, by the OFD's clock
-    ofd_id: str = ""
-    retry_after: float | None = None  # s, at most LONGEST_PAUSE; with THROTTLED only
-    conflict: bool = False  # this key is known with other bytes
-    duration: float = 0.0  # s
-
-
-class Transport(Protocol):
-    """One endpoint, used by one thread at a time and never across a fork.
-
-    No method raises for anything that the network or the OFD does: that is what outcomes are for.
-    """
-
-    def send(self, document: Document) -> Answer:
-        """Hand one document over. Any outcome but ABSENT."""
-
-    def lookup(self, idempotency_key: str) -> Answer:
-        """Ask whether the OFD has this key. Any outcome but REFUSED: nothing was sent to be refused."""
-
-    def check(self) -> Answer:
-        """Ask for a key that can't exist. ABSENT is good; `message` has the words of what answered, or of what failed."""
-
-    def close(self) -> None:
-        """Let the connection go; the next call opens another."""
-
-
-from .http import HttpTransport  # noqa: E402  (it needs the names above)
+__all__ = [
+    "LONGEST_PAUSE", "MESSAGE_LENGTH", "PROTOCOLS", "Answer", "Document", "Endpoint", "Outcome", "Transport", "open_transport",
+]  # fmt: skip
 
 PROTOCOLS = {"http": HttpTransport}
 

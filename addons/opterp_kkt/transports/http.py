@@ -1,171 +1,33 @@
 """The HTTP contract of an OFD: POST a document under its idempotency key, GET it back by that key.
 
-From the bottom up: sockets whose timeout is a total, an adapter that makes `requests` use them, the transport
-itself, and the functions that read one outcome out of whatever came back.
+The transport itself, and the functions that read one outcome out of whatever came back. Below it are `wire.py`'s sockets.
 """
 
 import json
 import re
-import socket
-import ssl
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future
 from dataclasses import replace
 from email.utils import parsedate_to_datetime
-from threading import Thread
 from time import monotonic
-from typing import NamedTuple
 from urllib.parse import quote, urlsplit
 
 import requests
-from requests.adapters import HTTPAdapter
-from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, Timeout
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.exceptions import HTTPError, NewConnectionError
+from urllib3 import Timeout
+from urllib3.exceptions import NewConnectionError
 
-from . import LONGEST_PAUSE, MESSAGE_LENGTH, Answer, Document, Endpoint, Outcome
+from .base import LONGEST_PAUSE, MESSAGE_LENGTH, Answer, Document, Endpoint, Outcome
+from .wire import BODY_LIMIT, Reply, open_adapter, whole_body
 
-BODY_LIMIT = 64 * 1024  # bytes of an answer; an acknowledgement has some 150
 SHORTEST_PAUSE = 1.0  # s: "Retry-After: 0" must not become a hot loop
 UNSAID_PAUSE = 60.0  # s, for a 429 without Retry-After
 ABSENT_KEY = "connection-test"  # no document's key: those are two uuids
 
-REFUSALS = {400, 409, 413, 422}
+REFUSALS = {400, 409, 413, 422}  # with the contract's error object; without, a proxy's page says so
+IN_PROGRESS = "in_progress"  # error code of a 409: another request with this key is still being worked on
+UNDER_WAY = ("queued", "processing")  # status of an acknowledgement that is yet to come, mostly with a 202
 TRANSIENT = {408, 425}  # the 4xx that blame neither the document nor the settings
 TAGS = re.compile(r"<(script|style)\b[^<]*</\1>|<[^<>]*>", re.IGNORECASE)  # linear on any input
-
-
-class _TotalTimeout:
-    """A socket's timeout that runs on over all calls since `settimeout`, instead of anew with each.
-
-    urllib3 sets it when a request begins and narrows it when the answer is due. An ordinary timeout would be
-    renewed by every byte of a server that drips, in headers as in the body.
-    """
-
-    _ends = None  # on the monotonic clock, s
-
-    def settimeout(self, seconds):
-        self._ends = None if seconds is None else monotonic() + seconds
-        super().settimeout(seconds)
-
-    def gettimeout(self):
-        if self._ends is None:
-            return None
-        left = self._ends - monotonic()
-        if left <= 0:
-            raise TimeoutError("timed out")
-        return left
-
-    def recv_into(self, *args):
-        super().settimeout(self.gettimeout())
-        return super().recv_into(*args)
-
-
-class _Socket(_TotalTimeout, socket.socket):
-    pass
-
-
-class _TLSSocket(_TotalTimeout, ssl.SSLSocket):
-    pass
-
-
-def _resolve(host: str, port: int, seconds: float) -> list:
-    """getaddrinfo in at most `seconds`. It has no timeout, and a dead name server holds it for half a minute,
-    so it is asked in a thread that is left behind when it takes too long."""
-    future = Future()
-
-    def ask():
-        try:
-            future.set_result(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
-        except Exception as error:
-            future.set_exception(error)
-
-    Thread(target=ask, daemon=True, name="opterp_kkt resolver").start()
-    try:
-        return future.result(seconds)
-    except TimeoutError:
-        raise TimeoutError(f"no name server answers about {host}") from None
-
-
-def _connect(host: str, port: int, seconds: float, options) -> socket.socket:
-    """A connected socket, what is left of `seconds` as its timeout. The addresses share the time, so that a
-    dead IPv6 route leaves some for IPv4."""
-    ends = monotonic() + seconds
-    addresses = _resolve(host, port, seconds)
-    for tried, address in enumerate(addresses):
-        left = len(addresses) - tried
-        try:
-            sock = _open(address, max(ends - monotonic(), 0.001) / left, options)
-            sock.settimeout(max(ends - monotonic(), 0.001))
-            return sock
-        except OSError:
-            if left == 1:
-                raise
-
-
-def _open(found: tuple, seconds: float, options) -> _Socket:
-    """A socket connected to one of getaddrinfo's addresses."""
-    family, kind, protocol, _, address = found
-    sock = _Socket(family, kind, protocol)
-    try:
-        for option in options or ():
-            sock.setsockopt(*option)
-        sock.settimeout(seconds)
-        sock.connect(address)
-    except OSError:
-        sock.close()
-        raise
-    return sock
-
-
-class _Connecting:
-    """Every failure before anything could be sent is a NewConnectionError, name resolution and TLS handshake
-    included. No later failure is one, neither on a new connection nor on a kept one."""
-
-    def _new_conn(self):
-        return _connect(self._dns_host, self.port, self.timeout, self.socket_options)
-
-    def connect(self):
-        try:
-            super().connect()
-        except (OSError, HTTPError, ValueError) as error:
-            raise NewConnectionError(self, str(error)) from error
-
-
-class _HTTPConnection(_Connecting, HTTPConnection):
-    pass
-
-
-class _HTTPSConnection(_Connecting, HTTPSConnection):
-    def __init__(self, *args, **kwargs):
-        super().__init__(*args, **kwargs)
-        # The system's certificates count besides those of `requests`: administrators add authorities there.
-        self.ssl_context = ssl.create_default_context()
-        self.ssl_context.sslsocket_class = _TLSSocket
-
-
-class _HTTPPool(HTTPConnectionPool):
-    ConnectionCls = _HTTPConnection
-
-
-class _HTTPSPool(HTTPSConnectionPool):
-    ConnectionCls = _HTTPSConnection
-
-
-def _adapter() -> HTTPAdapter:
-    """`requests`' adapter over these sockets: one kept connection; no retries, redirects or proxies."""
-    adapter = HTTPAdapter(pool_connections=1, pool_maxsize=1, max_retries=0)
-    adapter.poolmanager.pool_classes_by_scheme = {"http": _HTTPPool, "https": _HTTPSPool}
-    return adapter
-
-
-class Reply(NamedTuple):
-    """What came back over the wire, whole; only a body above BODY_LIMIT is cut, one byte behind it."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
 
 
 class HttpTransport:
@@ -185,7 +47,7 @@ class HttpTransport:
     def __init__(self, endpoint: Endpoint):
         self._token = endpoint.token
         self._url = endpoint.url.rstrip("/") + "/v1/documents"
-        self._adapter = _adapter()
+        self._adapter = open_adapter()
         fault = _fault(endpoint)
         self._misconfigured = Answer(Outcome.MISCONFIGURED, message=fault) if fault else None
         if not fault:
@@ -198,9 +60,9 @@ class HttpTransport:
             return self._misconfigured
         return self._attempt(self._posting(document), document.idempotency_key, read_answer)
 
-    def lookup(self, idempotency_key: str) -> Answer:
-        """GET the acknowledgement of a key; see `Transport.lookup`."""
-        return self._look_up(idempotency_key, read_lookup)
+    def lookup(self, document: Document) -> Answer:
+        """GET the acknowledgement of a document's key; see `Transport.lookup`."""
+        return self._look_up(document.idempotency_key, read_lookup)
 
     def check(self) -> Answer:
         """Look up a key that can't exist; see `Transport.check`."""
@@ -249,7 +111,7 @@ class HttpTransport:
     def _exchange(self, request: requests.PreparedRequest) -> Reply:
         response = self._adapter.send(request, stream=True, timeout=self._timeout)
         try:
-            return Reply(response.status_code, response.headers, _whole_body(response.raw))
+            return Reply(response.status_code, response.headers, whole_body(response.raw))
         finally:
             response.raw.close()  # and the connection, unless the body was read to its end
 
@@ -281,14 +143,6 @@ def _fault(endpoint: Endpoint) -> str:
     return ""
 
 
-def _whole_body(raw) -> bytes:
-    """The body as it was sent, never decompressed; urllib3 raises when the connection ends before it does."""
-    body = b""
-    while len(body) <= BODY_LIMIT and (part := raw.read(BODY_LIMIT + 1 - len(body), decode_content=False)):
-        body += part
-    return body
-
-
 def read_answer(reply: Reply, key: str) -> Answer:
     """The outcome of a POST (DESIGN, "Outcome of one attempt").
 
@@ -296,27 +150,28 @@ def read_answer(reply: Reply, key: str) -> Answer:
     account or the contract is wrong, whatever document is sent: misconfigured. 408 and 425 blame nobody:
     unknown, like 5xx, and like 1xx, which nobody asked for.
     """
-    status, pause = reply.status, _retry_after(reply.headers)
+    status, pause, said = reply.status, _retry_after(reply.headers), _said(reply)
     if 200 <= status < 300:
         return _read_acknowledgement(reply, key)
-    if status in REFUSALS:
-        return Answer(Outcome.REFUSED, status, _said(reply), conflict=status == 409)
+    if status in REFUSALS and (code := _error(reply).get("code")):
+        if status == 409 and code == IN_PROGRESS:
+            return Answer(Outcome.PROCESSING, status, said, retry_after=pause)
+        return Answer(Outcome.REFUSED, status, said, conflict=status == 409)
     if status == 429 or (status == 503 and pause):
-        return Answer(Outcome.THROTTLED, status, _said(reply), retry_after=pause or UNSAID_PAUSE)
+        return Answer(Outcome.THROTTLED, status, said, retry_after=pause or UNSAID_PAUSE)
     if 300 <= status < 500 and status not in TRANSIENT:
-        return Answer(Outcome.MISCONFIGURED, status, _said(reply))
-    return Answer(Outcome.UNKNOWN, status, _said(reply))
+        return Answer(Outcome.MISCONFIGURED, status, said)
+    return Answer(Outcome.UNKNOWN, status, said)
 
 
 def read_lookup(reply: Reply, key: str) -> Answer:
     """The outcome of a lookup.
 
-    Any 404 is ABSENT, even a proxy's page: what follows is a POST of the same key and bytes, harmless where
-    the key is known, and answered 404 (misconfigured) itself where the address is wrong. A refusal of the
-    question is no verdict on the document: misconfigured.
+    Only the OFD knows that it does not have a document, and says so in JSON: another 404 is a proxy's page, and says nothing.
+    A refusal of the question is no verdict on the document. Both are misconfigured.
     """
     answer = read_answer(reply, key)
-    if reply.status == 404:
+    if reply.status == 404 and _json_object(reply.body):
         return replace(answer, outcome=Outcome.ABSENT)
     if answer.outcome is Outcome.REFUSED:
         return replace(answer, outcome=Outcome.MISCONFIGURED, conflict=False)
@@ -324,12 +179,12 @@ def read_lookup(reply: Reply, key: str) -> Answer:
 
 
 def read_check(reply: Reply, key: str) -> Answer:
-    """A lookup of a key that can't exist. Stricter, as every web server has a 404: the OFD's is JSON."""
+    """A lookup of a key that can't exist."""
     answer = read_lookup(reply, key)
-    if answer.outcome is Outcome.ABSENT and _json_object(reply.body):
+    if answer.outcome is Outcome.ABSENT:
         return replace(answer, message="")
-    if answer.outcome in (Outcome.ABSENT, Outcome.ACCEPTED):
-        return replace(answer, outcome=Outcome.MISCONFIGURED, message="what answers there is no OFD")
+    if answer.outcome is Outcome.ACCEPTED or reply.status == 404:
+        return replace(answer, outcome=Outcome.MISCONFIGURED, message=f"what answers there is no OFD ({answer.message})")
     return answer
 
 
@@ -341,12 +196,16 @@ def read_failure(error: Exception) -> Answer:
     )
     while deeper := error.__cause__ or (None if error.__suppress_context__ else error.__context__):
         error = deeper
-    words = str(error) or type(error).__name__
-    return Answer(Outcome.UNAVAILABLE if unsent else Outcome.UNKNOWN, message=words)
+    told = str(error) if isinstance(error, OSError) else ""  # the system's words; those of a parser say nothing to anybody
+    return Answer(
+        Outcome.UNAVAILABLE if unsent else Outcome.UNKNOWN,
+        message=told or f"the answer is cut off or garbled ({type(error).__name__})")
 
 
 def _read_acknowledgement(reply: Reply, key: str) -> Answer:
     said = _json_object(reply.body)
+    if said.get("status") in UNDER_WAY and said.get("idempotency_key") == key:
+        return Answer(Outcome.PROCESSING, reply.status, retry_after=_retry_after(reply.headers))
     if said.get("status") != "accepted" or said.get("idempotency_key") != key:
         return Answer(Outcome.UNKNOWN, reply.status, f"no acknowledgement of this document: {_said(reply)}")
     server_time, ofd_id = said.get("server_time"), said.get("ofd_id")
@@ -359,15 +218,20 @@ def _read_acknowledgement(reply: Reply, key: str) -> Answer:
 
 
 def _said(reply: Reply) -> str:
-    """The operator's words: "code: message" where it keeps to the contract, else the body or the status."""
+    """The OFD's words, "code: message", where it keeps to the contract. Anything else is a page that somebody may not be meant to
+    read, a proxy's or an internal service's: only its status and type are told."""
+    error = _error(reply)
+    words = [error.get("code"), error.get("message")]
+    if error:
+        return ": ".join(str(word) for word in words if word and isinstance(word, str | int))
+    kind = reply.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    return f"HTTP {reply.status}, {kind}" if kind and reply.body else f"HTTP {reply.status}"
+
+
+def _error(reply: Reply) -> dict:
+    """The contract's error object; {} without."""
     error = _json_object(reply.body).get("error")
-    if isinstance(error, dict):
-        words = [error.get("code"), error.get("message")]
-        if said := ": ".join(str(word) for word in words if word and isinstance(word, str | int)):
-            return said
-    if 300 <= reply.status < 400 and "Location" in reply.headers:
-        return f"HTTP {reply.status}, redirected to {reply.headers['Location']}"
-    return reply.body.decode(errors="replace").strip() or f"HTTP {reply.status}"
+    return error if isinstance(error, dict) and error.get("code") and isinstance(error["code"], str) else {}
 
 
 def _json_object(body: bytes) -> dict:

@@ -3,41 +3,48 @@ import signal
 
 from odoo import api, models
 
+from odoo.addons.opterp_kkt.delivery.guard import Guard
+from odoo.addons.opterp_kkt.delivery.worker import Worker
+
 # The process that finds its point here takes the order off first, so that it is obeyed once.
 TAKE_ORDER = "UPDATE ir_config_parameter SET value = %s WHERE key = 'opterp_kkt_tests.failpoint' AND value = %s RETURNING id"
 
 
-class KktDelivery(models.Model):
+class FailingWorker(Worker):
     """Failpoints of the proofs: the server kills itself, as a power cut would, at the point that the system parameter
     `opterp_kkt_tests.failpoint` names, and leaves there the key of the document that it was delivering.
 
         after_claim, before_send, after_answer, before_record, after_record
     """
+
+    def _claim(self, ownership, queue, only_ask):
+        claim = super()._claim(ownership, queue, only_ask)
+        if claim:
+            self._fail_at('after_claim', claim)
+        return claim
+
+    def _send(self, ownership, queue, claim):
+        self._fail_at('before_send', claim)
+        attempt = super()._send(ownership, queue, claim)
+        self._fail_at('after_answer', claim)
+        return attempt
+
+    def _record(self, ownership, queue, claim, attempt):
+        self._fail_at('before_record', claim)
+        seen = super()._record(ownership, queue, claim, attempt)
+        self._fail_at('after_record', claim)
+        return seen
+
+    def _fail_at(self, point, claim):
+        # On the deliverer's own connection: env.cr must stay without a transaction while it sends.
+        if self.guard.execute(TAKE_ORDER, [claim.idempotency_key, point]):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+class KktDelivery(models.Model):
+    """Delivers with failpoints."""
     _inherit = 'kkt.delivery'
 
     @api.model
-    def _claim(self, run, hold, row):
-        claim = super()._claim(run, hold, row)
-        if claim:
-            _fail_at('after_claim', hold, claim)
-        return claim
-
-    @api.model
-    def _send(self, run, hold, row, claim):
-        _fail_at('before_send', hold, claim)
-        answer = super()._send(run, hold, row, claim)
-        _fail_at('after_answer', hold, claim)
-        return answer
-
-    @api.model
-    def _record(self, run, hold, row, claim, answer, looked_up):
-        _fail_at('before_record', hold, claim)
-        breaker = super()._record(run, hold, row, claim, answer, looked_up)
-        _fail_at('after_record', hold, claim)
-        return breaker
-
-
-def _fail_at(point, hold, claim):
-    # On the deliverer's own connection: env.cr must stay without a transaction while it sends.
-    if hold.guard.execute(TAKE_ORDER, [claim.idempotency_key, point]):
-        os.kill(os.getpid(), signal.SIGKILL)
+    def _open_worker(self, settings, at_once=False):
+        return FailingWorker(settings, Guard(settings.dsn), self._tell, at_once)

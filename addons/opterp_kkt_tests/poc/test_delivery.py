@@ -87,45 +87,38 @@ def deliverer(sold, delivery):
 
 
 class Deliverer:
-    """One process that delivers: its run, and what it saw when it looked at the queues."""
+    """One process that delivers: its worker, and what it saw when it looked at the queues."""
 
     def __init__(self, delivery):
-        from odoo.addons.opterp_kkt.models.kkt_delivery import _open_run
-
-        self.delivery = delivery
         settings = delivery._get_settings()
         delivery.env.cr.commit()
-        self._context = _open_run(settings)
-        self.run = self._context.__enter__()
+        self.worker = delivery._open_worker(settings)
         self.look()
 
     def look(self):
-        self.rows = {row["register_id"]: row for row in self.delivery._scan(self.run)}
+        self.queues = {queue.register_id: queue for queue in self.worker.scan()}
 
     @property
     def registers(self) -> list[int]:
-        return sorted(self.rows)
+        return sorted(self.queues)
 
     def take(self, register_id: int):
-        from odoo.addons.opterp_kkt.core.hold import Hold
+        return self.worker._take(self.queues[register_id])
 
-        hold = Hold(self.run.guard, self.run.get_lease(register_id), register_id, self.run.holder)
-        return hold if hold.take() else None
+    def claim(self, ownership):
+        return self.worker._claim(ownership, self.queues[ownership.register_id], False)
 
-    def claim(self, hold):
-        return self.delivery._claim(self.run, hold, self.rows[hold.register_id])
+    def send(self, ownership, claim):
+        return self.worker._send(ownership, self.queues[ownership.register_id], claim)
 
-    def send(self, hold, claim):
-        return self.delivery._send(self.run, hold, self.rows[hold.register_id], claim)
-
-    def record(self, hold, claim, sent):
-        return self.delivery._record(self.run, hold, self.rows[hold.register_id], claim, *sent)
+    def record(self, ownership, claim, attempt):
+        return self.worker._record(ownership, self.queues[ownership.register_id], claim, attempt)
 
     def deliver(self, register_id: int) -> float:
-        return self.delivery._deliver_register(self.run, self.rows[register_id], time.monotonic() + 20)
+        return self.worker._deliver_for(self.queues[register_id], time.monotonic() + 20)
 
     def close(self):
-        self._context.__exit__(None, None, None)
+        self.worker.__exit__()
 
 
 def waiting(shop, register_id: int) -> list[dict]:
@@ -158,7 +151,7 @@ def test_a_stale_epoch_claims_nothing(sold, deliverer):
 
 
 def test_a_stale_epochs_record_changes_no_row(sold, deliverer):
-    from odoo.addons.opterp_kkt.models.kkt_delivery import Fenced
+    from odoo.addons.opterp_kkt.delivery.worker import Fenced
 
     one = deliverer()
     hold = one.take(one.registers[0])
@@ -190,7 +183,7 @@ def test_what_a_dead_holder_left_is_asked_for_before_it_is_sent_again(sold, deli
 def test_what_the_ofd_does_not_know_is_sent_again_with_the_same_key_and_bytes(sold, deliverer):
     one = deliverer()
     sold.ofd.mode("reset", count=1)
-    one.run.at_once = True
+    one.worker.at_once = True
     register = one.registers[0]
     one.deliver(register)
     one.look()
@@ -203,21 +196,20 @@ def test_what_the_ofd_does_not_know_is_sent_again_with_the_same_key_and_bytes(so
 
 def test_a_holder_without_its_guard_stops(sold, deliverer, monkeypatch):
     """Its session ends while it sends, and another delivers: it records nothing and sends nothing more."""
-    from odoo.addons.opterp_kkt.core.guard import GuardLost
+    from odoo.addons.opterp_kkt.delivery.session import SessionLost
 
     one, other = deliverer(), deliverer()
     register = one.registers[0]
-    send = type(one.delivery)._send
+    send = one.worker._send
 
-    def lose_guard_after_sending(self, run, hold, row, claim):
-        sent = send(self, run, hold, row, claim)
-        if run is one.run:
-            sold.database.query("SELECT pg_terminate_backend(%s, 10000)", run.guard._connection.info.backend_pid)
-            other.deliver(register)
+    def lose_guard_after_sending(*arguments):
+        sent = send(*arguments)
+        sold.database.query("SELECT pg_terminate_backend(%s, 10000)", one.worker.guard._connection.info.backend_pid)
+        other.deliver(register)
         return sent
 
-    monkeypatch.setattr(type(one.delivery), "_send", lose_guard_after_sending)
-    with pytest.raises(GuardLost):
+    monkeypatch.setattr(one.worker, "_send", lose_guard_after_sending)
+    with pytest.raises(SessionLost):
         one.deliver(register)
     assert not waiting(sold, register)
     epochs = [request["epoch"] for request in sold.ofd.history() if request["method"] == "POST"]
@@ -227,15 +219,15 @@ def test_a_holder_without_its_guard_stops(sold, deliverer, monkeypatch):
 def test_a_holder_whose_lease_has_another_name_stops(sold, deliverer, monkeypatch):
     one = deliverer()
     register = one.registers[0]
-    send = type(one.delivery)._send
+    send = one.worker._send
 
-    def lose_lease_after_sending(self, run, hold, row, claim):
-        sold.redis.client.set(hold.lease.key, "somebody else")
-        return send(self, run, hold, row, claim)
+    def lose_lease_after_sending(ownership, *arguments):
+        sold.redis.client.set(ownership.lease.key, "somebody else")
+        return send(ownership, *arguments)
 
-    monkeypatch.setattr(type(one.delivery), "_send", lose_lease_after_sending)
+    monkeypatch.setattr(one.worker, "_send", lose_lease_after_sending)
     one.deliver(register)
-    assert len(sold.ofd.history()) == 1 and one.run.busy == {register}
+    assert len(sold.ofd.history()) == 1 and one.worker.tally.busy == {register}
     assert len(waiting(sold, register)) == 2
 
 
@@ -244,7 +236,7 @@ def test_nothing_is_claimed_once_the_breaker_is_open(sold, deliverer):
     one = deliverer()
     hold = one.take(one.registers[0])
     sold.database.execute(OPEN, 60)
-    assert one.rows[hold.register_id]["state"] == "closed"
+    assert one.queues[hold.register_id].breaker.state == "closed"
     assert one.claim(hold) is None
     assert {row["state"] for row in waiting(sold, hold.register_id)} == {"pending"}
 

@@ -1,6 +1,6 @@
 from types import SimpleNamespace
 
-from odoo.addons.opterp_kkt.models.kkt_delivery import NUMBERS, Run
+from odoo.addons.opterp_kkt.delivery.worker import Settings, Worker
 from odoo.addons.opterp_kkt.transports import Answer, Outcome
 
 from .common import KktSaleCommon
@@ -40,8 +40,35 @@ class Operator:
             self.accepted.add(document.idempotency_key)
         return answer
 
-    def lookup(self, idempotency_key):
-        return ACCEPTED if idempotency_key in self.accepted else ABSENT
+    def lookup(self, document):
+        return ACCEPTED if document.idempotency_key in self.accepted else ABSENT
+
+
+class InProcess(Worker):
+    """A worker in the test's own transaction, at the test's `operator`; how often it has news is counted in `told`."""
+
+    def __init__(self, test):
+        settings = Settings(dsn={}, redis_url='', lease_prefix='', poison_tries=3)
+        super().__init__(settings, TestCursorGuard(test.env.cr), self._count_told, at_once=True)
+        self.test = test
+        self.told = 0
+
+    def try_once(self, register, only_ask=False):
+        """What a delivery run does with the head of a register's queue, once."""
+        for queue in self.scan(register.ids):
+            if only_ask or not queue.held:
+                self._deliver_next(self._own(register), queue, only_ask)
+        self._tell_news()
+
+    def _own(self, register):
+        return SimpleNamespace(
+            register_id=register.id, name='test', epoch=register.delivery_epoch, keep=lambda seconds: None)
+
+    def _count_told(self):
+        self.told += 1
+
+    def _get_transport(self, queue):
+        return self.test.operator
 
 
 class DeliveryCommon(KktSaleCommon):
@@ -50,10 +77,7 @@ class DeliveryCommon(KktSaleCommon):
     def setUp(self):
         super().setUp()
         self.operator = Operator()
-        self.run_ = Run(
-            guard=TestCursorGuard(self.env.cr), redis=None, numbers={**NUMBERS, 'poison_tries': 3}, lease_prefix='',
-            holder='test', at_once=True)
-        self.run_.get_transport = lambda row: self.operator
+        self.worker = InProcess(self)
 
     def _sell_receipt(self):
         return self._sell([(self.frame, 1)]).kkt_receipt_ids
@@ -62,11 +86,5 @@ class DeliveryCommon(KktSaleCommon):
         register = register or self.register
         self.env.flush_all()
         for _number in range(count):
-            for row in self.env['kkt.delivery']._scan(self.run_, register.ids):
-                self.env['kkt.delivery']._deliver_next(self.run_, self._hold(register), row)
+            self.worker.try_once(register)
         self.env.invalidate_all()
-
-    def _hold(self, register):
-        return SimpleNamespace(
-            guard=self.run_.guard, register_id=register.id, holder='test', epoch=register.delivery_epoch,
-            keep=lambda seconds: None)

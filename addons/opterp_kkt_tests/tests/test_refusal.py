@@ -1,3 +1,6 @@
+from contextlib import contextmanager, nullcontext
+from unittest.mock import patch
+
 from odoo.exceptions import AccessError, UserError
 from odoo.tests import Form, tagged
 
@@ -62,20 +65,21 @@ class TestRefusal(DeliveryCommon):
     def test_conflict_holds_always(self):
         receipt = self._sell_receipt()
         self._refuse(receipt, CONFLICT)
-        self.assertRecordValues(self.register, [{'hold_reason': CONFLICT.message, 'hold_receipt_id': receipt.id}])
+        self.assertRecordValues(self.register.delivery_ids, [{
+            'hold_cause': 'conflict', 'hold_reason': CONFLICT.message, 'hold_receipt_id': receipt.id}])
+        self.assertIn(CONFLICT.message, self.register.hold_reason)
 
     def test_the_watch_is_called(self):
         self._sell_receipt()
         self._deliver()
-        self.assertFalse(self.run_.news)
+        self.assertFalse(self.worker.told)
         self._sell_refused()
-        self.assertTrue(self.run_.news)
+        self.assertEqual(self.worker.told, 1)
         cron = self.env.ref('opterp_kkt.ir_cron_watch')
         before = self.env['ir.cron.trigger'].search_count([('cron_id', '=', cron.id)])
         with self.enter_registry_test_mode():
-            self.env['kkt.delivery']._tell(self.run_)
+            self.env['kkt.delivery']._tell()
         self.assertEqual(self.env['ir.cron.trigger'].search_count([('cron_id', '=', cron.id)]), before + 1)
-        self.assertFalse(self.run_.news)
 
     def test_retry_sends_the_same_key_and_bytes(self):
         receipt = self._sell_refused()
@@ -130,7 +134,7 @@ class TestRefusal(DeliveryCommon):
             with self.subTest(state=receipt.state), self.assertRaisesRegex(UserError, "by itself"):
                 self._handle(receipt)
             self._deliver()
-        self.register.delivery_ids.sudo().hold_reason = "held for another one"
+        self.register.delivery_ids.sudo().write({'hold_cause': 'by_hand', 'hold_reason': "held for another one"})
         waiting = self._sell_receipt()
         with self.assertRaisesRegex(UserError, "by itself"):
             self._handle(waiting)
@@ -160,6 +164,7 @@ class TestPoison(DeliveryCommon):
 
     def setUp(self):
         super().setUp()
+        self.env['ir.config_parameter'].sudo().set_param('opterp_kkt.poison_tries', self.worker.settings.poison_tries)
         self.poison = self._sell_receipt()
         self.next = self._sell_receipt()
         self.operator.verdicts[self.poison.idempotency_key] = FAILED
@@ -203,7 +208,7 @@ class TestPoison(DeliveryCommon):
             'state': 'pending', 'last_outcome': 'absent', 'in_doubt': False, 'lone_failures': 0, 'attempts': 4,
             'last_error': FAILED.message}])
         self.assertEqual(self.poison.attempt_ids[0].outcome, 'absent')
-        self.assertTrue(self.run_.news)
+        self.assertEqual(self.worker.told, 3, "told of from the second lone failure on, and of the hold")
 
     def test_each_reads_of_the_hold_in_their_own_language(self):
         """A cron, which holds a register, has no language."""
@@ -266,9 +271,9 @@ class TestPoison(DeliveryCommon):
     def test_released_it_is_tried_anew(self):
         self._fail(5)
         self.register.action_release_hold()
-        self._fail(4)
+        self._fail(3)
         self.assertFalse(self.register.hold_reason)
-        self.assertEqual(self._count_sent(), 8)
+        self.assertEqual(self._count_sent(), 7)
         self._fail(1)
         self.assertTrue(self.register.hold_reason)
 
@@ -282,9 +287,45 @@ class TestPoison(DeliveryCommon):
 
     def test_it_is_not_left_out_before_the_operator_was_asked(self):
         self._fail(3)
-        self.register.delivery_ids.sudo().write({'hold_reason': "by hand", 'hold_receipt_id': self.poison.id})
-        with self.assertRaisesRegex(UserError, "has not said"):
+        self.register.delivery_ids.sudo()._hold(self.poison, "by hand")
+        with self._asking(FAILED), self.assertRaisesRegex(UserError, "has not said"):
             self.poison._handle(REASON)
+        self.assertRecordValues(self.poison, [{'state': 'pending', 'in_doubt': True}])
+        self.assertTrue(self.register.hold_reason, "it stays held")
+
+    def test_a_person_holds_asks_and_leaves_it_out(self):
+        """Where nothing else passes nothing is held by itself: one register, or all heads bad."""
+        self._fail_in_outage(3)
+        self.assertFalse(self.register.hold_reason)
+        with self._asking(FAILED), self.assertRaisesRegex(UserError, "has not said"):
+            self.poison._handle(REASON)
+        self.assertFalse(self.register.hold_reason, "it is tried on")
+        self.operator.accepted.add(self.poison.idempotency_key)
+        with self._asking(), self.assertRaisesRegex(UserError, "nothing to leave out"):
+            self.poison._handle(REASON)
+        self.assertEqual(self.poison.state, 'delivered')
+
+    def test_what_the_ofd_says_it_does_not_have_is_left_out(self):
+        self._fail_in_outage(3)
+        sent = self._count_sent()
+        with self._asking():
+            self.poison._handle(REASON)
+        self.assertRecordValues(self.poison, [{'state': 'rejected', 'handled_reason': REASON, 'in_doubt': False}])
+        self.assertFalse(self.register.hold_reason)
+        self.assertEqual(self._count_sent(), sent)
+
+    @contextmanager
+    def _asking(self, answer=None):
+        """The OFD is asked in this transaction, which can't be committed here."""
+        def ask(delivery):
+            self.env.flush_all()
+            self.worker.try_once(delivery.register_id, only_ask=True)
+            self.env.invalidate_all()
+
+        commit = patch.object(self.env.cr, 'commit', lambda: None)
+        lookup = patch.object(self.operator, 'lookup', lambda document: answer) if answer else nullcontext()
+        with patch.object(self.registry['kkt.delivery'], '_ask', ask), commit, lookup:
+            yield
 
     def test_released_it_is_not_left_out(self):
         self._fail(5)

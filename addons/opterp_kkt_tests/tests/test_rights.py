@@ -143,7 +143,7 @@ class TestRights(RightsCommon):
         self.assertEqual(rejected.state, 'pending')
 
     def test_manager_releases_a_hold(self):
-        self.register.delivery_ids.sudo().hold_reason = "refused"
+        self.register.delivery_ids.sudo().write({'hold_cause': 'refused', 'hold_reason': "refused"})
         self.register.invalidate_recordset()
         self.register.with_user(self.manager).action_release_hold()
         self.assertFalse(self.register.hold_reason)

@@ -41,8 +41,8 @@ class WatchCommon(KktSaleCommon):
 
     def _write_sql(self, records, **values):
         self.env.flush_all()
-        for name, value in values.items():
-            self.env.cr.execute(f"UPDATE {records._table} SET {name} = %s WHERE id = ANY(%s)", [value, records.ids])
+        columns = ", ".join(f"{name} = %s" for name in values)
+        self.env.cr.execute(f"UPDATE {records._table} SET {columns} WHERE id = ANY(%s)", [*values.values(), records.ids])
         self.env.invalidate_all()
 
     def _end_waiting(self, receipt):
@@ -130,8 +130,7 @@ class TestWatch(WatchCommon):
             (self.ofd, {'paused_until': later}, 'paused'),
             (self.breaker, {'state': 'open', 'retry_at': later, 'opened_at': later}, 'open'),
             (self.breaker, {'mode': 'forced_open'}, 'forced_open'),
-            (self.ofd, {'active': False}, 'archived'),
-            (self.delivery, {'hold_reason': "refused"}, 'held'),
+            (self.delivery, {'hold_cause': 'refused', 'hold_reason': "refused"}, 'held'),
         ):
             self._write_sql(record, **dict(reversed(values.items())))
             self.assertEqual(self._assert_alarm('overdue', self.register).facts['reason'], reason)
@@ -163,7 +162,7 @@ class TestWatch(WatchCommon):
 
     def test_held(self):
         receipt = self._wait(minutes=1)
-        self.delivery.write({'hold_reason': "422: bad_vat", 'hold_receipt_id': receipt.id})
+        self.delivery.write({'hold_cause': 'refused', 'hold_reason': "422: bad_vat", 'hold_receipt_id': receipt.id})
         alarm = self._assert_alarm('held', self.register)
         self.assertIn("422: bad_vat", alarm.happened)
         self.assertIn(receipt.display_name, alarm.happened)
@@ -314,14 +313,14 @@ class TestTelling(WatchCommon):
             self.assertIn(text, note.replace('&#39;', "'"))
 
     def test_the_operators_words_are_no_html(self):
-        self.delivery.hold_reason = "<script>alert(1)</script>"
+        self.delivery.write({'hold_cause': 'refused', 'hold_reason': "<script>alert(1)</script>"})
         self._watch()
         self.assertNotIn('<script>', self._activities().note)
         self.assertNotIn('<script>', self.register.alarm_summary or '')
 
     def test_one_mail_for_all_that_is_new(self):
         self._sell_unbuildable()
-        self.delivery.hold_reason = "422"
+        self.delivery.write({'hold_cause': 'refused', 'hold_reason': "422"})
         self._wait(days=2)
         self._watch()
         mail = self._mails()
@@ -352,16 +351,16 @@ class TestTelling(WatchCommon):
         self.assertEqual(len(self._activities()), 1)
 
     def test_comes_back_with_its_cause(self):
-        self.delivery.hold_reason = "422"
+        self.delivery.write({'hold_cause': 'refused', 'hold_reason': "422"})
         self._watch()
-        self.delivery.hold_reason = False
+        self.delivery.write({'hold_cause': False, 'hold_reason': False})
         self._watch()
-        self.delivery.hold_reason = "422"
+        self.delivery.write({'hold_cause': 'refused', 'hold_reason': "422"})
         self._watch()
         self.assertEqual((len(self._activities()), len(self._mails())), (1, 2))
 
     def test_texts_in_the_readers_language(self):
-        self.delivery.hold_reason = "422"
+        self.delivery.write({'hold_cause': 'refused', 'hold_reason': "422"})
         self._watch()
         alarm = self._alarms()
         with patch.object(type(alarm), '_get_texts', autospec=True, side_effect=lambda self: self._get_held_texts(

@@ -23,7 +23,7 @@ SECOND_ACK = json.dumps(ACKNOWLEDGEMENT | {"idempotency_key": SECOND.idempotency
 MEGABYTE = 1 << 20
 
 A, R, M, T, U = Outcome.ACCEPTED, Outcome.REFUSED, Outcome.MISCONFIGURED, Outcome.THROTTLED, Outcome.UNKNOWN
-ABSENT = Outcome.ABSENT
+P, ABSENT = Outcome.PROCESSING, Outcome.ABSENT
 
 
 # What an operator may say.
@@ -36,7 +36,8 @@ words = st.sampled_from(["status", "accepted", "idempotency_key", "error", "code
 scalars = nasty | words | st.text() | st.integers() | st.floats()
 values = st.recursive(scalars, lambda some: st.lists(some) | st.dictionaries(words | st.text(), some), max_leaves=9)
 acknowledging = st.fixed_dictionaries(
-    {"status": st.just("accepted"), "idempotency_key": st.just(KEY)}, optional={"server_time": values, "ofd_id": values})
+    {"status": st.sampled_from(["accepted", "queued", "processing"]), "idempotency_key": st.just(KEY)},
+    optional={"server_time": values, "ofd_id": values})
 refusing = st.fixed_dictionaries({"error": st.dictionaries(st.sampled_from(["code", "message"]), values)})
 nested = st.builds(
     lambda part, depth: part * depth, st.sampled_from(["[", '{"a":', '{"error":', '["', "<"]), st.integers(1, 9000))
@@ -58,26 +59,43 @@ def assert_proper(answer):
     assert answer.http_status is None or 100 <= answer.http_status <= 999
     assert answer.server_time is None or type(answer.server_time) is int and 0 < answer.server_time < 2**48
     assert answer.ofd_id.isprintable() and len(answer.ofd_id) <= 200
-    assert (answer.retry_after is None) == (answer.outcome is not T)
+    assert answer.outcome is P or (answer.retry_after is None) == (answer.outcome is not T)
     assert answer.retry_after is None or 1 <= answer.retry_after <= 900
     assert answer.conflict <= (answer.outcome is R and answer.http_status == 409)
 
 
-def acknowledges(body):
-    """Whether this is an acknowledgement of KEY, no longer than one may be: read on its own, not by the transport's code."""
+def acknowledged(body):
+    """The status that this says of KEY, None without: read on its own, not by the transport's code. No longer than it may be."""
     with suppress(ValueError, RecursionError):
         said = json.loads(body)
-        words = isinstance(said, dict) and (said.get("status"), said.get("idempotency_key"))
-        return words == ("accepted", KEY) and len(body) <= BODY_LIMIT
+        if isinstance(said, dict) and said.get("idempotency_key") == KEY and len(body) <= BODY_LIMIT:
+            return said.get("status")
+    return None
+
+
+def is_object(body):
+    """Whether this is a JSON object with something in it."""
+    with suppress(ValueError, RecursionError):
+        said = json.loads(body)
+        return isinstance(said, dict) and bool(said) and len(body) <= BODY_LIMIT
     return False
+
+
+def error_code(body):
+    """The code of the contract's error object, "" without one."""
+    with suppress(ValueError, RecursionError, TypeError, KeyError):
+        code = json.loads(body)["error"]["code"]
+        return code if isinstance(code, str) and len(body) <= BODY_LIMIT else ""
+    return ""
 
 
 def possible(status, fields, body):
     """The outcomes that the design's table allows for an answer that came whole."""
     if 200 <= status < 300:
-        return {A} if acknowledges(body) and status != 204 else {U}
-    if status in (400, 409, 413, 422):
-        return {R}
+        verdict = status != 204 and acknowledged(body)
+        return {A} if verdict == "accepted" else {P} if verdict in ("queued", "processing") else {U}
+    if status in (400, 409, 413, 422) and (code := error_code(body)):
+        return {P} if status == 409 and code == "in_progress" else {R}
     if status == 429:
         return {T}
     if status == 503 and "Retry_After" in fields:
@@ -101,12 +119,13 @@ def test_a_whole_answer_is_read_by_the_table(line, status, fields, body):
     answer_with = says(status, body, **{name: value.encode().decode("latin-1") for name, value in fields.items()})
     peer.acts = [answer_with] * 3 + [says(200, SECOND_ACK)]
     expected = possible(status, fields, b"" if status in (204, 304) else body)
-    sent, found, checked = transport.send(DOCUMENT), transport.lookup(KEY), transport.check()
+    sent, found, checked = transport.send(DOCUMENT), transport.lookup(DOCUMENT), transport.check()
     for answer in (sent, found, checked):
         assert_proper(answer)
     assert sent.outcome in expected
-    assert found.outcome in ({ABSENT} if status == 404 else {M} if expected == {R} else expected)
-    assert checked.outcome in {ABSENT, M} | ({U} if A in expected else expected - {R})  # an acknowledgement is of another key
+    missing = {ABSENT} if is_object(body) else {M}  # a proxy's page says nothing
+    assert found.outcome in (missing if status == 404 else {M} if expected == {R} else expected)
+    assert checked.outcome in {ABSENT, M} | ({U, P} if expected & {A, P} else expected - {R})  # what is said of another key
     assert transport.send(SECOND).outcome is A, "the next document has its own answer"
 
 
@@ -135,12 +154,12 @@ def test_a_broken_answer_is_never_a_verdict_that_was_not_given(line, start, fram
     data = data[: max(1, round(len(data) * keep))]  # cut anywhere
     step = len(data) // parts + 1
     peer.acts = [sends(*(data[at : at + step] for at in range(0, len(data), step)))] * 2 + [says(200, SECOND_ACK)]
-    for request in (lambda: transport.send(DOCUMENT), lambda: transport.lookup(KEY)):
+    for request in (lambda: transport.send(DOCUMENT), lambda: transport.lookup(DOCUMENT)):
         answer = request()
         peer.wait_until_closed()  # or the next request may go into a connection that is just ending
         assert_proper(answer)
         assert answer.duration < 2 + LATE
-        assert answer.outcome is not A or b" 200" in start and (acknowledges(body) or KEY.encode() in body)
+        assert answer.outcome is not A or b" 200" in start and (acknowledged(body) or KEY.encode() in body)
         assert answer.outcome is not R or start.startswith((b"HTTP/1.1 422", b"HTTP/1.1 409"))
     assert transport.send(SECOND).outcome is A, "the next document has its own answer"
 
@@ -205,7 +224,7 @@ def test_an_answer_without_an_end_costs_little(act, megabytes):
         tracemalloc.start()
         try:
             begun = time.monotonic()
-            answers = [transport.send(DOCUMENT), transport.lookup(KEY)]
+            answers = [transport.send(DOCUMENT), transport.lookup(DOCUMENT)]
             took, peak = time.monotonic() - begun, tracemalloc.get_traced_memory()[1]
         finally:
             tracemalloc.stop()

@@ -6,6 +6,7 @@ from dataclasses import asdict, replace
 import pytest
 from core.breaker import (
     Breaker,
+    alive,
     denial,
     failed,
     permit,
@@ -20,6 +21,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 NOW = 1_790_000_000.0
+PERMIT = 15  # s that a probe's permit lasts
+HOUR = 3600
 LEGAL = {
     ("closed", "open"): "failures",
     ("open", "half_open"): "recovery_timeout",
@@ -33,7 +36,7 @@ def opened():
     return Breaker(state="open", failure_count=5, opened_at=NOW, retry_at=NOW + 60, version=5)
 
 
-def half_opened(owner="probe", until=NOW + 75):
+def half_opened(owner="probe", until=NOW + 60 + PERMIT):
     probe = {"probe_owner": owner, "probe_until": until}
     return Breaker(state="half_open", failure_count=5, opened_at=NOW, **probe, version=6)
 
@@ -156,6 +159,14 @@ def test_modes_set_by_hand_freeze_the_state(mode, report):
         assert report(b, NOW, "probe") is b
 
 
+def test_who_answers_without_taking_a_document_is_alive():
+    """It closes a half-open breaker as a success does, and says nothing about the failures before."""
+    b = Breaker(failure_count=4)
+    assert alive(b, NOW, "any") is b
+    assert alive(half_opened("probe"), NOW, "probe") == succeeded(half_opened("probe"), NOW, "probe")
+    assert alive(half_opened("probe"), NOW, "another") == half_opened("probe")
+
+
 def test_reset_closes_and_keeps_mode_and_numbers():
     numbers = {"failure_threshold": 2, "recovery_timeout": 7, "success_threshold": 3, "mode": "forced_open"}
     b = replace(half_opened(), **numbers)
@@ -173,12 +184,16 @@ def test_reset_closes_and_keeps_mode_and_numbers():
         (half_opened(), NOW + 70, "probe_out", 5.0),
         (half_opened(), NOW + 75, None, 0.0),
         (half_opened(None, None), NOW + 61, None, 0.0),
+        (opened(), NOW, "open", 60.0),
+        (opened(), NOW - HOUR, None, 0.0),  # the database's clock was set back: no wait is longer than itself
+        (half_opened(), NOW + 60, "probe_out", 15.0),
+        (half_opened(), NOW - HOUR, None, 0.0),
         (replace(opened(), mode="forced_open"), NOW + 20, "forced_open", None),
         (replace(opened(), mode="disabled"), NOW + 20, None, 0.0),
     ],
 )
 def test_denial_says_why_and_until_when(b, now, reason, wait):
-    assert (denial(b, now), retry_after(b, now)) == (reason, wait)
+    assert (denial(b, now, PERMIT), retry_after(b, now, PERMIT)) == (reason, wait)
 
 
 def test_transitions_are_named():
@@ -206,9 +221,11 @@ class AnyHistory(RuleBasedStateMachine):
     """
 
     @initialize(
-        failures=st.integers(1, 3), successes=st.integers(1, 3), timeout=st.sampled_from([1, 10, 60])
+        failures=st.integers(1, 3), successes=st.integers(1, 3), timeout=st.sampled_from([1, 10, 60]),
+        seconds=st.sampled_from([5, 15, 100]),
     )
-    def start(self, failures, successes, timeout):
+    def start(self, failures, successes, timeout, seconds):
+        self.seconds = seconds
         self.b = Breaker(
             failure_threshold=failures, success_threshold=successes, recovery_timeout=timeout
         )
@@ -232,13 +249,17 @@ class AnyHistory(RuleBasedStateMachine):
     def time_passes(self, seconds):
         self.now += seconds
 
-    @rule(seconds=st.sampled_from([5, 15, 100]))
-    def begin(self, seconds):
+    @rule(seconds=st.sampled_from([1, HOUR]))
+    def the_clock_is_set_back(self, seconds):
+        self.now -= seconds
+
+    @rule()
+    def begin(self):
         self.attempts += 1
-        owner = f"attempt {self.attempts}"
+        owner, seconds = f"attempt {self.attempts}", self.seconds
         new = permit(self.b, self.now, owner, seconds)
-        assert (new is not None) == self.model_permits() == (retry_after(self.b, self.now) == 0.0)
-        assert (new is None) == bool(denial(self.b, self.now))
+        assert (new is not None) == self.model_permits() == (retry_after(self.b, self.now, seconds) == 0.0)
+        assert (new is None) == bool(denial(self.b, self.now, seconds))
         if new is None:
             return
         self.begun.append(owner)
@@ -250,8 +271,8 @@ class AnyHistory(RuleBasedStateMachine):
         if self.b.mode != "automatic":
             return self.b.mode == "disabled"
         if self.model_state == "open":
-            return self.now >= self.opened_at + self.b.recovery_timeout
-        return self.model_state == "closed" or self.probe is None or self.now >= self.probe[1]
+            return not 0 < self.opened_at + self.b.recovery_timeout - self.now <= self.b.recovery_timeout
+        return self.model_state == "closed" or self.probe is None or not 0 < self.probe[1] - self.now <= self.seconds
 
     @precondition(lambda self: self.begun)
     @rule(data=st.data(), report=st.sampled_from([succeeded, failed, failed, released]))

@@ -8,12 +8,14 @@ from contextlib import contextmanager
 
 import psycopg2
 import pytest
-from core.guard import LOCK_CLASS, Guard, GuardLost
+from delivery.guard import Guard
+from delivery.locks import GUARD as LOCK_CLASS
+from delivery.session import SessionLost
 from unit.servers import python_process
 
 HOLDER = """
 import json, sys
-from core.guard import Guard
+from delivery.guard import Guard
 guard = Guard(json.loads(sys.argv[1]))
 print(guard.acquire(int(sys.argv[2])), flush=True)
 sys.stdin.read()
@@ -196,10 +198,10 @@ def test_terminated_backend(guards, admin, next_use):
     first.acquire(1)
     terminate(admin, first)
     assert second.acquire(1)
-    with pytest.raises(GuardLost):
+    with pytest.raises(SessionLost):
         next_use(first)
     assert first.held == set()
-    with pytest.raises(GuardLost):
+    with pytest.raises(SessionLost):
         first.execute("SELECT 1")
     first.release(1)
     assert not first.held and not guards().acquire(1)  # the other's
@@ -209,7 +211,7 @@ def test_terminated_during_a_statement(guards, admin):
     guard = guards()
     guard.acquire(1)
     threading.Timer(0.1, admin.execute, ["SELECT pg_terminate_backend(%s)", (backend_of(guard),)]).start()
-    with pytest.raises(GuardLost):
+    with pytest.raises(SessionLost):
         guard.execute("SELECT pg_sleep(10)")
     assert guard.held == set()
 
@@ -219,7 +221,7 @@ def test_backend_killed(guards):
     guard = guards()
     guard.acquire(1)
     os.kill(backend_of(guard), signal.SIGKILL)
-    with pytest.raises(GuardLost):
+    with pytest.raises(SessionLost):
         guard.execute("SELECT 1")
     assert guard.held == set()
     assert _once_recovered(guards).acquire(1)
@@ -233,7 +235,7 @@ def _once_recovered(guards):
             guard = guards()
             guard.execute("SELECT 1")
             return guard
-        except GuardLost:
+        except SessionLost:
             if time.monotonic() > deadline:
                 raise
             time.sleep(0.05)
@@ -244,19 +246,19 @@ def test_postgres_restarted(guards, postgres):
     guard.acquire(1)
     postgres.stop()
     try:
-        with pytest.raises(GuardLost):
+        with pytest.raises(SessionLost):
             guard.acquire(1)
-        with pytest.raises(GuardLost):
+        with pytest.raises(SessionLost):
             guards()
     finally:
         postgres.start()
-    with pytest.raises(GuardLost):
+    with pytest.raises(SessionLost):
         guard.acquire(1)
     assert guards().acquire(1)
 
 
 def test_no_such_database(guards):
-    with pytest.raises(GuardLost, match="does not exist"):
+    with pytest.raises(SessionLost, match="does not exist"):
         guards(database="nobody")
 
 
@@ -295,7 +297,7 @@ def test_run_passes_errors_and_loses_the_guard(guards, admin):
         guard.run("SELECT 1 / %(n)s", {"n": 0})
     assert guard.held == {1}
     terminate(admin, guard)
-    with pytest.raises(GuardLost):
+    with pytest.raises(SessionLost):
         guard.run("SELECT 1 / %(n)s", {"n": 1})
     assert guard.held == set()
 
@@ -347,7 +349,7 @@ def test_state_of_a_lost_connection(guards, state):
     """Also when psycopg2 did not notice yet (a proxy said so)."""
     guard = guards()
     guard.acquire(1)
-    with pytest.raises(GuardLost):
+    with pytest.raises(SessionLost):
         guard.execute(f"DO $$ BEGIN RAISE SQLSTATE '{state}'; END $$")
     assert guard.held == set()
     wait_acquired(guards(), 1, seconds=1)

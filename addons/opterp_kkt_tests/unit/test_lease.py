@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 
 import pytest
-from core.lease import Lease, LeaseLost, LeaseUnavailable, connect
+from delivery.lease import Lease, LeaseLost, LeaseUnavailable, connect
 from unit.servers import free_port, python_process, running_redis
 
 KEY = "kkt:test:register:1"
@@ -45,7 +45,7 @@ def test_second_acquire_fails_until_release(lease_of):
 
 CONTENDER = """
 import sys
-from core.lease import Lease, connect
+from delivery.lease import Lease, connect
 lease = Lease(connect(sys.argv[1]), *sys.argv[2:])
 input("ready\\n")
 print(lease.acquire())
@@ -132,7 +132,7 @@ def test_default_time_to_live(lease_of, redis_server):
 @pytest.mark.parametrize("operation", ["acquire", "take_over", "renew"])
 def test_remaining_counts_from_before_the_call(lease_of, redis_server, operation, monkeypatch):
     """The answer takes 0.1 s and more: that time is gone from what we may count on. The timer starts before the call does."""
-    monkeypatch.setattr("core.lease.SOCKET_TIMEOUT", 5.0)  # the call waits for the answer
+    monkeypatch.setattr("delivery.lease.SOCKET_TIMEOUT", 5.0)  # the call waits for the answer
     lease = lease_of("first", ttl=10)
     lease.current_holder()
     redis_server.process.send_signal(signal.SIGSTOP)

@@ -5,7 +5,7 @@ from select import select
 
 import psycopg2
 import pytest
-from core.notifier import Notifier
+from delivery.notifier import Notifier
 
 SESSIONS = "SELECT pid FROM pg_stat_activity WHERE application_name = 'opterp_kkt' AND query LIKE '%cron_trigger%'"
 

@@ -14,6 +14,7 @@ import threading
 import time
 import urllib.request
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
@@ -193,7 +194,7 @@ def send_to(*acts, **options):
 
 def look_up(*acts, **options):
     with meeting(*acts, **options) as (transport, _):
-        return transport.lookup(KEY)
+        return transport.lookup(DOCUMENT)
 
 
 @contextmanager
@@ -237,11 +238,16 @@ UNTIL_CLOSED = b"HTTP/1.0 200 OK\r\n\r\n" + ACK
         pytest.param(says(200, ACK), A, id="200"),
         pytest.param(says(201, ACK, Location="/v1/documents/1"), A, id="201"),
         pytest.param(says(202, ACK), A, id="202"),
+        pytest.param(says(202, ACK.replace(b"accepted", b"queued")), Outcome.PROCESSING, id="202 queued"),
+        pytest.param(says(200, ACK.replace(b"accepted", b"processing")), Outcome.PROCESSING, id="200 processing"),
+        pytest.param(says(409, ERROR.replace(b"bad_inn", b"in_progress")), Outcome.PROCESSING, id="409 in progress"),
+        pytest.param(says(202, ACK.replace(b"accepted", b"queued").replace(b"7d1c6d0e", b"0000")), U, id="202 for another key"),
+        pytest.param(says(202, HTML), U, id="202 page"),
         pytest.param(sends(CHUNKED), A, id="200 in chunks"),
         pytest.param(sends(UNTIL_CLOSED), A, id="200 until closed"),
         pytest.param(says(200, ACK + b" " * (65536 - len(ACK))), A, id="200 of 64 KiB"),
         pytest.param(says(200, ACK + b" " * (65537 - len(ACK))), U, id="200 of more than 64 KiB"),
-        pytest.param(says(200, ACK.replace(b"accepted", b"queued")), U, id="200 not accepted"),
+        pytest.param(says(200, ACK.replace(b"accepted", b"spooled")), U, id="200 not accepted"),
         pytest.param(says(200, ACK.replace(b"7d1c6d0e", b"00000000")), U, id="200 for another key"),
         pytest.param(says(200, b'{"status": "accepted"}'), U, id="200 without a key"),
         pytest.param(says(200, HTML), U, id="200 captive portal"),
@@ -255,6 +261,8 @@ UNTIL_CLOSED = b"HTTP/1.0 200 OK\r\n\r\n" + ACK
         pytest.param(sends(CHUNKED[:-9]), U, id="200 in chunks cut short"),
         pytest.param(says(102), U, id="1xx"),
         *(pytest.param(says(status, ERROR), R, id=str(status)) for status in (400, 409, 413, 422)),
+        *(pytest.param(says(status, HTML), M, id=f"{status} page") for status in (400, 409, 413, 422)),
+        *(pytest.param(says(status), M, id=f"{status} empty") for status in (400, 409, 413, 422)),
         *(
             pytest.param(says(status, ERROR), M, id=str(status))
             for status in (401, 403, 404, 402, 405, 410, 415, 451)
@@ -307,21 +315,40 @@ def test_only_409_is_a_conflict():
     "body, words",
     [
         (ERROR, "bad_inn: Неверный ИНН"),
-        (b'{"error": {"code": 17}}', "17"),
-        (b'{"error": {"message": "  two\\n lines "}}', "two lines"),
-        (b'{"error": {"message": "a<br>b\\u0000\\ud800\\u202ec"}}', "a b c"),
-        (b'{"error": {"code": null, "message": []}}', '{"error": {"code": null, "message": []}}'),
-        (b'{"error": "text"}', '{"error": "text"}'),
-        (HTML, "502 Bad gateway"),
-        ("Ошибка".encode("cp1251"), "\ufffd" * 6),
-        (b"", "HTTP 422"),
-        (b"x" * 70000, "x" * 2000),
-        (f'{{"error": {{"message": "no right for {TOKEN}"}}}}'.encode(), "no right for ***"),
+        (b'{"error": {"code": "x", "message": "  two\\n lines "}}', "x: two lines"),
+        (b'{"error": {"code": "x", "message": "a<br>b\\u0000\\ud800\\u202ec"}}', "x: a b c"),
+        (b'{"error": {"code": "x", "message": []}}', "x"),
+        (f'{{"error": {{"code": "x", "message": "no right for {TOKEN}"}}}}'.encode(), "x: no right for ***"),
+        (f'{{"error": {{"code": "x", "message": "{"y" * 3000}"}}}}'.encode(), "x: " + "y" * 1997),
     ],
 )
-def test_the_operators_words(body, words):
+def test_the_ofds_words(body, words):
     answer = send_to(says(422, body))
     assert (answer.outcome, answer.http_status, answer.message) == (R, 422, words)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"error": {"code": 17}}',
+        b'{"error": {"message": "no code"}}',
+        b'{"error": {"code": null, "message": []}}',
+        b'{"error": "text"}',
+        HTML,
+        "Ошибка".encode("cp1251"),
+        b"x" * 70000,
+        f"no right for {TOKEN}".encode(),
+    ],
+)
+@pytest.mark.parametrize("status", [400, 403, 409, 422, 500, 503])
+def test_what_is_not_the_ofds_is_told_by_status_and_type_alone(status, body):
+    """A proxy's page, or an internal service's, which not everybody may read."""
+    answer = send_to(says(status, body, Content_Type="Text/HTML; charset=utf-8"))
+    assert (answer.outcome, answer.message) == (M if status < 500 else U, f"HTTP {status}, text/html")
+
+
+def test_an_empty_answer_is_told_by_its_status():
+    assert send_to(says(422)).message == "HTTP 422"
 
 
 @pytest.mark.parametrize("brackets", ["<", "<style>", "<a", "</"])
@@ -359,7 +386,7 @@ def test_redirects_are_not_followed():
     with meeting(says(307, Location="http://localhost:1/elsewhere")) as (transport, peer):
         answer = transport.send(DOCUMENT)
         assert (answer.outcome, len(peer.requests)) == (M, 1)
-        assert answer.message == "HTTP 307, redirected to http://localhost:1/elsewhere"
+        assert answer.message == "HTTP 307", "where to is nobody's business: it may be an address within the house"
 
 
 # What is asked.
@@ -389,7 +416,7 @@ def test_what_a_document_looks_like_on_the_wire():
 
 def test_what_a_lookup_looks_like_on_the_wire():
     with Peer(says(404, ERROR)) as peer, transport_to(peer.url + "/ofd/", token="") as transport:
-        transport.lookup("a/b c:я")
+        transport.lookup(replace(DOCUMENT, idempotency_key="a/b c:я"))
     line, headers, body = peer.requests[0]
     assert line == "GET /ofd/v1/documents/a%2Fb%20c%3A%D1%8F HTTP/1.1"
     assert "authorization" not in headers and body == b""
@@ -412,7 +439,8 @@ def test_proxies_of_the_environment_are_ignored(monkeypatch):
         pytest.param(says(200, ACK.replace(b"7d1c6d0e", b"00000000")), U, id="200 for another key"),
         pytest.param(says(200, HTML), U, id="200 captive portal"),
         pytest.param(says(404, ERROR), Outcome.ABSENT, id="404"),
-        pytest.param(says(404, HTML), Outcome.ABSENT, id="404 page"),
+        pytest.param(says(404, HTML), M, id="404 page"),
+        pytest.param(says(202, ACK.replace(b"accepted", b"queued")), Outcome.PROCESSING, id="202 queued"),
         pytest.param(says(400, ERROR), M, id="400"),
         pytest.param(says(409, ERROR), M, id="409"),
         pytest.param(says(401, ERROR), M, id="401"),
@@ -466,7 +494,7 @@ def assert_unavailable(transport, words):
     answer = transport.send(DOCUMENT)
     assert answer.outcome is Outcome.UNAVAILABLE
     assert re.search(words, answer.message), answer.message
-    assert transport.lookup(KEY).outcome is Outcome.UNAVAILABLE
+    assert transport.lookup(DOCUMENT).outcome is Outcome.UNAVAILABLE
     return answer
 
 
@@ -764,7 +792,7 @@ def test_wrong_settings_are_said_and_nothing_is_sent(endpoint, words, monkeypatc
     asked = []
     monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **kwargs: asked.append(args) or [])
     transport = open_transport("http", endpoint)
-    for answer in (transport.send(DOCUMENT), transport.lookup(KEY), transport.check()):
+    for answer in (transport.send(DOCUMENT), transport.lookup(DOCUMENT), transport.check()):
         assert answer.outcome is M and words in answer.message
         assert "hunter2" not in answer.message and "Evil" not in answer.message
     assert not asked
@@ -788,7 +816,7 @@ def test_the_token_is_nowhere(caplog):
         closes,
     ]
     with meeting(*acts) as (transport, peer):
-        answers = [transport.send(DOCUMENT) for _ in acts] + [transport.lookup(KEY), transport.check()]
+        answers = [transport.send(DOCUMENT) for _ in acts] + [transport.lookup(DOCUMENT), transport.check()]
         assert len({answer.outcome for answer in answers}) == 4 and caplog.records
         said = [repr(answers), caplog.text, repr(transport), repr(Endpoint(peer.url, TOKEN))]
     assert TOKEN not in "".join(said)
@@ -866,7 +894,7 @@ def anything():
 def test_anything_at_all_gives_an_answer(anything, head, body):
     transport, peer = anything
     peer.acts = [sends(head + body)]
-    for answer in (transport.send(DOCUMENT), transport.lookup(KEY), transport.check()):
+    for answer in (transport.send(DOCUMENT), transport.lookup(DOCUMENT), transport.check()):
         assert isinstance(answer, Answer) and isinstance(answer.outcome, Outcome)
         assert answer.message.isprintable() and len(answer.message) <= 2100
         assert (
@@ -920,13 +948,13 @@ def test_the_emulator_end_to_end(emulator):
         assert (
             accepted.outcome is A and accepted.ofd_id and abs(accepted.server_time / 1000 - time.time()) < 60
         )
-        for again in (transport.send(document(1)), transport.lookup("db:1")):
+        for again in (transport.send(document(1)), transport.lookup(document(1))):
             assert (again.outcome, again.ofd_id, again.server_time) == (
                 A,
                 accepted.ofd_id,
                 accepted.server_time,
             )
-        assert transport.lookup("db:2").outcome is Outcome.ABSENT
+        assert transport.lookup(document(2)).outcome is Outcome.ABSENT
         conflict = transport.send(document(1, totalSum=1))
         assert (conflict.outcome, conflict.conflict) == (R, True)
         for outcome, orders in [
@@ -939,10 +967,10 @@ def test_the_emulator_end_to_end(emulator):
         ]:
             order("mode", **orders)
             assert transport.send(document(2)).outcome is outcome, orders
-            assert transport.lookup("db:2").outcome is Outcome.ABSENT, orders
+            assert transport.lookup(document(2)).outcome is Outcome.ABSENT, orders
         order("mode", mode="drop", count=1)
         assert transport.send(document(2)).outcome is U
-        assert transport.lookup("db:2").outcome is A, "accepted, though the answer was lost"
+        assert transport.lookup(document(2)).outcome is A, "accepted, though the answer was lost"
         order("refuse", match="bad", code="no", message="Нет")
         refused = transport.send(document(3, name="bad"))
         assert (refused.outcome, refused.message) == (R, "no: Нет")

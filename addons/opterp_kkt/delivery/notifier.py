@@ -1,7 +1,7 @@
 """Wakes Odoo's crons from a thread: who asks, a sale above all, does not wait for it."""
 from threading import Lock, Timer
 
-from .guard import Guard, GuardLost
+from .session import Session, SessionLost
 
 CALL = "SELECT pg_notify('cron_trigger', %s)"  # what cron workers listen for, in the database `postgres`
 
@@ -17,7 +17,7 @@ class Notifier:
 
     def __init__(self, dsn: dict):
         self._dsn = dsn
-        self._guard: Guard | None = None
+        self._session: Session | None = None
         self._one_at_a_time = Lock()
         self._coming: set[tuple[float, str]] = set()
 
@@ -37,8 +37,8 @@ class Notifier:
 
     def _reach(self, dbname: str) -> bool:
         try:
-            self._guard = self._guard or Guard(self._dsn)
-            self._guard.execute(CALL, [dbname])
-        except GuardLost:
-            self._guard = None
-        return self._guard is not None
+            self._session = self._session or Session(self._dsn)
+            self._session.execute(CALL, [dbname])
+        except SessionLost:
+            self._session = None
+        return self._session is not None

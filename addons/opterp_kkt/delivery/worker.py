@@ -1,0 +1,379 @@
+"""The loop that brings the documents of registers to their OFDs. What it needs of Odoo it is given: settings, whom to call."""
+import logging
+import os
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from time import monotonic, sleep
+from uuid import uuid4
+
+import psycopg2
+from psycopg2.errors import LockNotAvailable
+
+from ..core import breaker
+from ..transports import LONGEST_PAUSE, Document, Endpoint, Outcome, Transport, open_transport
+from . import breaker_row
+from .guard import Guard
+from .lease import Lease, LeaseLost, LeaseUnavailable, connect
+from .outcomes import EFFECTS, NEWS, SETTLED, Attempt, Claim, consequences, fails_alone, may_send, must_ask
+from .ownership import Absentees, Ownership
+from .session import SessionLost
+from .statements import CLAIM, CLAIM_PROBE, COUNT_WAITING, RECORD, RECORD_ACCEPTED, SCAN, SEE
+
+_logger = logging.getLogger(__name__)
+
+SLICE_SECONDS = 2.0  # that are spent on one register before the others are looked at
+NAP_SECONDS = 1.0  # between two looks at the queues
+STAY_SECONDS = 60.0  # a run waits for what is due within this; a trigger of Odoo's crons is no finer than a minute
+PASS_SECONDS = 20.0  # for one "Deliver now"
+REDIS_PAUSE = 5.0  # before a missing Redis is asked again
+SHORTEST_NAP = 0.05
+
+
+class Fenced(Exception):
+    """Another owner has a newer epoch: what we did may stand, but we can't record it."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a worker is given; the numbers are parameters of the system, `opterp_kkt.<name>`, in seconds but for the tries."""
+
+    dsn: dict  # psycopg2's, of the database
+    redis_url: str
+    lease_prefix: str  # unlike any other database's
+    request_timeout: float = 10.0
+    lease_ttl: float = 30.0
+    run_seconds: float = 50.0
+    backoff_max: float = 60.0
+    misconfigured_pause: float = 300.0
+    poison_tries: float = 10.0
+    refusal_streak: float = 5.0
+
+    @property
+    def permit_seconds(self) -> float:
+        """How long a probe's permit lasts: longer than an attempt, its lookup included, can take."""
+        return 2 * self.request_timeout + 5
+
+    @property
+    def longest_waits(self) -> dict:
+        """What no stored wait can be longer than."""
+        return {"backoff_max": self.backoff_max, "longest_pause": max(self.misconfigured_pause, LONGEST_PAUSE)}
+
+
+@dataclass(frozen=True)
+class Queue:
+    """A register that has something to send, where that goes, and what stands in its way; a row of `SCAN`."""
+
+    register_id: int
+    ofd_id: int
+    protocol: str
+    url: str
+    secret: str | None
+    on_refusal: str
+    settings_version: int
+    held: bool
+    due_in: float  # s
+    paused_for: float  # s
+    breaker_id: int
+    breaker: breaker.Breaker
+    now: float  # s since 1970, by PostgreSQL's clock
+
+    @classmethod
+    def from_row(cls, row: dict) -> "Queue":
+        decided = breaker_row.from_row(row)
+        return cls(**{name: row[name] for name in cls.__dataclass_fields__ if name != "breaker"}, breaker=decided)
+
+    @property
+    def endpoint_key(self) -> tuple:
+        return self.ofd_id, self.settings_version
+
+    def with_breaker(self, row: dict) -> "Queue":
+        """The same with the breaker as it is now."""
+        return replace(self, breaker=breaker_row.from_row(row), now=row["now"])
+
+    def get_wait(self, settings: Settings) -> float | None:
+        """Seconds until the head is due; None when only a person can tell."""
+        permitted_in = breaker.retry_after(self.breaker, self.now, settings.permit_seconds)
+        if self.held or permitted_in is None:
+            return None
+        return max(0.0, self.due_in, self.paused_for, permitted_in)
+
+
+@dataclass
+class Tally:
+    """What a worker has done so far."""
+
+    delivered: int = 0
+    rejected: int = 0
+    busy: set[int] = field(default_factory=set)  # registers that another worker delivers
+
+    @property
+    def settled(self) -> int:
+        return self.delivered + self.rejected
+
+
+class Worker:
+    """Delivers documents for one process: claim, commit, send, record.
+
+        run, make_one_pass ──> scan: which registers have something due?
+            └─ Ownership: guard, lease, epoch      at most one deliverer per register, in every process on every host
+                 └─ _claim    one UPDATE; its permit comes from the breaker in the same statement
+                    _send     the network; no transaction is open and no row is locked
+                    _record   one UPDATE, by this epoch only; then the outcome goes to the breaker
+
+    All statements run on the guard's own connection, each in its own transaction, so that a process that lost the guard
+    can't write either. A document that a dead process left in `sending` is claimed again by the next owner, which asks the
+    OFD for it before it sends the same bytes under the same key again.
+
+    Use as a context manager, in one thread of one process. SessionLost ends it: make another.
+
+    :param guard: an own session, which the worker closes
+    :param tell: called without arguments soon after something happened that a person has to know
+    :param at_once: ignore the documents' own waits, but neither the breaker nor an OFD's pause
+    """
+
+    def __init__(self, settings: Settings, guard: Guard, tell: Callable[[], None], at_once: bool = False):
+        self.settings = settings
+        self.guard = guard
+        self.tally = Tally()
+        self.holder = f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}"
+        self.at_once = at_once
+        self._tell = tell
+        self._news = False
+        self._absentees = Absentees()
+        self._transports: dict[tuple, Transport] = {}
+        self._redis_again = 0.0
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        for transport in self._transports.values():
+            transport.close()
+        self.guard.close()
+
+    # -- who calls -------------------------------------------------------------------------------------------------------
+
+    def run(self, until: float) -> float | None:
+        """Deliver what is due, again and again, until that moment of the monotonic clock or until nothing is due soon.
+
+        :return: seconds until the next document is due, None when only a person can tell
+        """
+        while True:
+            settled = self.tally.settled
+            due_in = self._make_round(until)
+            if due_in is None or due_in > STAY_SECONDS or monotonic() >= until:
+                return due_in
+            if self.tally.settled == settled:
+                sleep(min(max(due_in, SHORTEST_NAP), NAP_SECONDS))
+
+    def make_one_pass(self, register_ids: list[int]) -> int:
+        """Deliver what these registers have, for at most PASS_SECONDS. Return how many documents still wait."""
+        until = monotonic() + PASS_SECONDS
+        for queue in self.scan(register_ids):
+            if not queue.held:
+                self._deliver_for(queue, until)
+        [row] = self.guard.execute(COUNT_WAITING, [register_ids])
+        self._tell_news()
+        return row["count"]
+
+    def ask(self, register_id: int) -> None:
+        """Ask the OFD for the head of a queue, held or not, without sending it, and record what it says.
+
+        Nothing happens while another worker delivers, nor where the breaker or a pause forbids it.
+        """
+        for queue in self.scan([register_id]):
+            if ownership := self._take(queue):
+                try:
+                    self._deliver_next(ownership, queue, only_ask=True)
+                finally:
+                    self._let_go(ownership)
+
+    # -- one round -------------------------------------------------------------------------------------------------------
+
+    def _make_round(self, until: float) -> float | None:
+        """Look after each register that has something due, for a while. Return the seconds until the next thing is."""
+        waits = []
+        for queue in self.scan():
+            wait = queue.get_wait(self.settings)
+            if wait == 0:
+                wait = self._give_slice(queue, until)
+            if wait is not None:
+                waits.append(wait)
+        self._tell_news()
+        return min(waits, default=None)
+
+    def _give_slice(self, queue: Queue, until: float) -> float:
+        """Deliver for one register for a while. What goes wrong with it is not the other registers' trouble."""
+        try:
+            return self._deliver_for(queue, min(until, monotonic() + SLICE_SECONDS))
+        except SessionLost:
+            raise
+        except LockNotAvailable as error:
+            _logger.warning("Register %s has to wait, somebody has a row locked: %s", queue.register_id, error)
+        except Exception:
+            _logger.exception("Delivery for register %s failed", queue.register_id)
+        return NAP_SECONDS
+
+    def scan(self, register_ids: list[int] | None = None) -> list[Queue]:
+        """The queues that have something to send."""
+        parameters = {"registers": register_ids, **self.settings.longest_waits}
+        return [Queue.from_row(row) for row in self.guard.execute(SCAN, parameters)]
+
+    def _deliver_for(self, queue: Queue, until: float) -> float:
+        """Deliver the queue of one register as far as it goes. Return the seconds until it is worth another look."""
+        ownership = self._take(queue)
+        if not ownership:
+            return NAP_SECONDS
+        settled = self.tally.settled
+        try:
+            while queue and monotonic() < until:
+                queue = self._deliver_next(ownership, queue)
+            return 0 if self.tally.settled > settled else NAP_SECONDS
+        except (Fenced, LeaseLost) as error:
+            _logger.warning("Register %s was taken over: %r", ownership.register_id, error)
+            self.tally.busy.add(ownership.register_id)
+            return NAP_SECONDS
+        finally:
+            self._let_go(ownership)
+
+    def _take(self, queue: Queue) -> Ownership | None:
+        """Become the owner of a register; None when another worker is."""
+        lease = self._get_lease(queue.register_id)
+        ownership = Ownership(self.guard, lease, queue.register_id, self.holder)
+        if ownership.take():
+            return ownership
+        self.tally.busy.add(queue.register_id)
+        if lease:
+            self._absentees.notice(self.guard, lease, queue.register_id)
+        return None
+
+    def _let_go(self, ownership: Ownership) -> None:
+        if ownership.lease is None:
+            self._redis_again = max(self._redis_again, monotonic() + REDIS_PAUSE)
+        with suppress(SessionLost):
+            ownership.release()
+
+    def _deliver_next(self, ownership: Ownership, queue: Queue, only_ask: bool = False) -> Queue | None:
+        """Claim, send and record one document.
+
+        :return: the queue as seen then; None when it is empty, has to wait, or goes elsewhere now
+        """
+        ownership.keep(2 * self.settings.request_timeout + 2)
+        claim = self._claim(ownership, queue, only_ask)
+        if not claim:
+            return None
+        attempt = self._send(ownership, queue, claim)
+        seen = self._record(ownership, queue, claim, attempt)
+        self._report(ownership, queue, fails_alone(claim, attempt.answer), attempt, seen)
+        self._count(claim, attempt.answer.outcome)
+        goes_on = attempt.answer.outcome in SETTLED and seen["fresh"] and not claim.elsewhere
+        return queue.with_breaker(seen) if goes_on else None
+
+    def _count(self, claim: Claim, outcome: Outcome) -> None:
+        self.tally.delivered += outcome is Outcome.ACCEPTED
+        self.tally.rejected += outcome is Outcome.REFUSED
+        self._news |= outcome in NEWS or EFFECTS[outcome].failed and (
+            claim.failures + 1 == self.settings.poison_tries or claim.lone_failures > 0)
+
+    # -- claim, send, record ---------------------------------------------------------------------------------------------
+
+    def _claim(self, ownership: Ownership, queue: Queue, only_ask: bool) -> Claim | None:
+        """Take the head of the queue for sending, with the breaker's permit; None when there is nothing to take."""
+        old = queue.breaker
+        new = breaker.permit(old, queue.now, ownership.name, self.settings.permit_seconds)
+        if new is None:
+            return None
+        parameters = {
+            "register": queue.register_id, "epoch": ownership.epoch, "ofd": queue.ofd_id, "breaker": queue.breaker_id,
+            "settings_version": queue.settings_version, "at_once": self.at_once or only_ask, "only_ask": only_ask,
+            **self.settings.longest_waits,
+        }  # fmt: skip
+        if new is old:
+            rows = self.guard.run(CLAIM, parameters)
+        else:
+            rows = self.guard.run(CLAIM_PROBE, parameters | breaker_row.to_parameters(old, new, ownership.name))
+        return Claim(**rows[0], only_ask=only_ask) if rows else None
+
+    def _send(self, ownership: Ownership, queue: Queue, claim: Claim) -> Attempt:
+        """Send a document. If it may have arrived before, ask for it first; both together are one outcome."""
+        transport, tries = self._get_transport(queue), self.settings.poison_tries
+        document = Document(claim.idempotency_key, claim.payload, ownership.epoch)
+        asked = None
+        if must_ask(claim, tries):
+            answer = transport.lookup(document)
+            asked = answer.outcome
+            if asked is not Outcome.ABSENT or not may_send(claim, tries):
+                return Attempt(answer, asked)
+        return Attempt(transport.send(document), asked, sent=True)
+
+    def _record(self, ownership: Ownership, queue: Queue, claim: Claim, attempt: Attempt) -> dict:
+        """Write down what came of a document.
+
+        :return: the breaker as it is now, and whether the OFD's settings are still the same (`SEE`)
+        :raises Fenced: somebody else delivers for this register
+        """
+        parameters = {
+            "receipt": claim.id, "register": queue.register_id, "epoch": ownership.epoch, "ofd": queue.ofd_id,
+            "settings_version": queue.settings_version,
+            **consequences(claim, attempt, queue.on_refusal, self.settings).as_dict(),
+        }  # fmt: skip
+        if attempt.answer.outcome is Outcome.ACCEPTED and not claim.attempts and attempt.asked is None:
+            recorded = self.guard.run(RECORD_ACCEPTED, parameters)
+        else:
+            recorded = self.guard.run(RECORD, parameters | {
+                "tried_at": claim.tried_at, "of_late": self.settings.misconfigured_pause,
+                "looked_up": attempt.asked is not None, "duration": attempt.answer.duration, "holder": self.holder,
+                "refusal_streak": self.settings.refusal_streak,
+            })  # fmt: skip
+        if not recorded:
+            raise Fenced(f"epoch {ownership.epoch} of register {queue.register_id} is over")
+        return recorded[0]
+
+    def _report(self, ownership: Ownership, queue: Queue, alone: bool, attempt: Attempt, seen: dict) -> None:
+        """Tell the breaker what came of an attempt. A probe by old settings gives its permit back, whatever came of it."""
+        verdict = breaker.released if alone else EFFECTS[attempt.answer.outcome].verdict
+        while True:
+            old = breaker_row.from_row(seen)
+            new = (verdict if seen["fresh"] else breaker.released)(old, seen["now"], ownership.name)
+            if new is old:
+                return
+            parameters = breaker_row.to_parameters(old, new, ownership.name)
+            if self.guard.execute(breaker_row.UPDATE, {"breaker": queue.breaker_id, **parameters}):
+                return
+            [seen] = self.guard.execute(SEE, {"ofd": queue.ofd_id, "settings_version": queue.settings_version})
+
+    # -- what it stands on -----------------------------------------------------------------------------------------------
+
+    def _get_transport(self, queue: Queue) -> Transport:
+        """The transport for an OFD, kept as long as its settings stay as they are."""
+        if queue.endpoint_key not in self._transports:
+            for key in [key for key in self._transports if key[0] == queue.ofd_id]:
+                self._transports.pop(key).close()
+            endpoint = Endpoint(queue.url, queue.secret or "", self.settings.request_timeout)
+            self._transports[queue.endpoint_key] = open_transport(queue.protocol, endpoint)
+        return self._transports[queue.endpoint_key]
+
+    def _get_lease(self, register_id: int) -> Lease | None:
+        """The lease to ask for; None while Redis is missing."""
+        if self._redis is None or monotonic() < self._redis_again:
+            return None
+        return Lease(self._redis, f"{self.settings.lease_prefix}:{register_id}", self.holder, self.settings.lease_ttl)
+
+    @cached_property
+    def _redis(self):
+        try:
+            return connect(self.settings.redis_url)
+        except LeaseUnavailable as error:
+            _logger.warning("%s", error)
+            return None
+
+    def _tell_news(self) -> None:
+        """Have somebody hear of it: now, not when the run ends. Where that fails, the watch looks by itself soon."""
+        if self._news:
+            with suppress(psycopg2.Error):
+                self._tell()
+                self._news = False
+

@@ -1,0 +1,74 @@
+"""What every transport takes and gives."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol
+
+MESSAGE_LENGTH = 2000  # characters kept of an OFD's words
+LONGEST_PAUSE = 900.0  # s, whatever an OFD asks for
+
+
+class Outcome(StrEnum):
+    """What came of one attempt. The first four are the OFD's verdicts on this document or key."""
+
+    ACCEPTED = "accepted"  # acknowledged for this very key
+    PROCESSING = "processing"  # it has the document and will tell: ask again
+    REFUSED = "refused"  # the document is at fault: the same bytes will never pass
+    ABSENT = "absent"  # lookups only: this key was never seen
+    MISCONFIGURED = "misconfigured"  # address, token or account is at fault: a person must act
+    THROTTLED = "throttled"  # later, says the OFD
+    UNAVAILABLE = "unavailable"  # certainly not sent
+    UNKNOWN = "unknown"  # it may have arrived: look up, then send the same again
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """Where an OFD answers. `timeout` (s) bounds a whole request: resolve, connect, send, receive."""
+
+    url: str
+    token: str = field(default="", repr=False)
+    timeout: float = 10.0
+
+
+@dataclass(frozen=True)
+class Document:
+    """What is sent. `payload` is the exact text, as UTF-8; one key always goes with one payload."""
+
+    idempotency_key: str
+    payload: str
+    epoch: int
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came of one attempt. `message` has the OFD's words: printable, cut, without the token. What is no OFD's, as a proxy's
+    page, is not repeated: only its status and type are told.
+    """
+
+    outcome: Outcome
+    http_status: int | None = None
+    message: str = ""
+    server_time: int | None = None  # ms since 1970 UTC, by the OFD's clock
+    ofd_id: str = ""
+    retry_after: float | None = None  # s, at most LONGEST_PAUSE; with THROTTLED, and PROCESSING where it is said
+    conflict: bool = False  # this key is known with other bytes
+    duration: float = 0.0  # s
+
+
+class Transport(Protocol):
+    """One endpoint, used by one thread at a time and never across a fork.
+
+    No method raises for anything that the network or the OFD does: that is what outcomes are for.
+    """
+
+    def send(self, document: Document) -> Answer:
+        """Hand one document over. Any outcome but ABSENT."""
+
+    def lookup(self, document: Document) -> Answer:
+        """Ask whether the OFD has this document. Any outcome but REFUSED: nothing was sent to be refused."""
+
+    def check(self) -> Answer:
+        """Ask for a key that can't exist. ABSENT is good; `message` has the words of what answered, or of what failed."""
+
+    def close(self) -> None:
+        """Let the connection go; the next call opens another."""

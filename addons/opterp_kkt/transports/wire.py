@@ -1,0 +1,156 @@
+"""HTTP on the wire: sockets whose timeout is a total, and an adapter that makes `requests` use them."""
+
+import socket
+import ssl
+from collections.abc import Mapping
+from concurrent.futures import Future
+from threading import Thread
+from time import monotonic
+from typing import NamedTuple
+
+from requests.adapters import HTTPAdapter
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.exceptions import HTTPError, NewConnectionError
+
+BODY_LIMIT = 64 * 1024  # bytes of an answer; an acknowledgement has some 150
+
+
+class _TotalTimeout:
+    """A socket's timeout that runs on over all calls since `settimeout`, instead of anew with each.
+
+    urllib3 sets it when a request begins and narrows it when the answer is due. An ordinary timeout would be
+    renewed by every byte of a server that drips, in headers as in the body.
+    """
+
+    _ends = None  # on the monotonic clock, s
+
+    def settimeout(self, seconds):
+        self._ends = None if seconds is None else monotonic() + seconds
+        super().settimeout(seconds)
+
+    def gettimeout(self):
+        if self._ends is None:
+            return None
+        left = self._ends - monotonic()
+        if left <= 0:
+            raise TimeoutError("timed out")
+        return left
+
+    def recv_into(self, *args):
+        super().settimeout(self.gettimeout())
+        return super().recv_into(*args)
+
+
+class _Socket(_TotalTimeout, socket.socket):
+    pass
+
+
+class _TLSSocket(_TotalTimeout, ssl.SSLSocket):
+    pass
+
+
+def _resolve(host: str, port: int, seconds: float) -> list:
+    """getaddrinfo in at most `seconds`. It has no timeout, and a dead name server holds it for half a minute,
+    so it is asked in a thread that is left behind when it takes too long."""
+    future = Future()
+
+    def ask():
+        try:
+            future.set_result(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+        except Exception as error:
+            future.set_exception(error)
+
+    Thread(target=ask, daemon=True, name="opterp_kkt resolver").start()
+    try:
+        return future.result(seconds)
+    except TimeoutError:
+        raise TimeoutError(f"no name server answers about {host}") from None
+
+
+def _connect(host: str, port: int, seconds: float, options) -> socket.socket:
+    """A connected socket, what is left of `seconds` as its timeout. The addresses share the time, so that a
+    dead IPv6 route leaves some for IPv4."""
+    ends = monotonic() + seconds
+    addresses = _resolve(host, port, seconds)
+    for tried, address in enumerate(addresses):
+        left = len(addresses) - tried
+        try:
+            sock = _open(address, max(ends - monotonic(), 0.001) / left, options)
+            sock.settimeout(max(ends - monotonic(), 0.001))
+            return sock
+        except OSError:
+            if left == 1:
+                raise
+
+
+def _open(found: tuple, seconds: float, options) -> _Socket:
+    """A socket connected to one of getaddrinfo's addresses."""
+    family, kind, protocol, _, address = found
+    sock = _Socket(family, kind, protocol)
+    try:
+        for option in options or ():
+            sock.setsockopt(*option)
+        sock.settimeout(seconds)
+        sock.connect(address)
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
+class _Connecting:
+    """Every failure before anything could be sent is a NewConnectionError, name resolution and TLS handshake
+    included. No later failure is one, neither on a new connection nor on a kept one."""
+
+    def _new_conn(self):
+        return _connect(self._dns_host, self.port, self.timeout, self.socket_options)
+
+    def connect(self):
+        try:
+            super().connect()
+        except (OSError, HTTPError, ValueError) as error:
+            raise NewConnectionError(self, str(error)) from error
+
+
+class _HTTPConnection(_Connecting, HTTPConnection):
+    pass
+
+
+class _HTTPSConnection(_Connecting, HTTPSConnection):
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        # The system's certificates count besides those of `requests`: administrators add authorities there.
+        self.ssl_context = ssl.create_default_context()
+        self.ssl_context.sslsocket_class = _TLSSocket
+
+
+class _HTTPPool(HTTPConnectionPool):
+    ConnectionCls = _HTTPConnection
+
+
+class _HTTPSPool(HTTPSConnectionPool):
+    ConnectionCls = _HTTPSConnection
+
+
+def open_adapter() -> HTTPAdapter:
+    """`requests`' adapter over these sockets: one kept connection; no retries, redirects or proxies."""
+    adapter = HTTPAdapter(pool_connections=1, pool_maxsize=1, max_retries=0)
+    adapter.poolmanager.pool_classes_by_scheme = {"http": _HTTPPool, "https": _HTTPSPool}
+    return adapter
+
+
+class Reply(NamedTuple):
+    """What came back over the wire, whole; only a body above BODY_LIMIT is cut, one byte behind it."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+def whole_body(raw) -> bytes:
+    """The body as it was sent, never decompressed; urllib3 raises when the connection ends before it does."""
+    body = b""
+    while len(body) <= BODY_LIMIT and (part := raw.read(BODY_LIMIT + 1 - len(body), decode_content=False)):
+        body += part
+    return body
