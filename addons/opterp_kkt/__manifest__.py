@@ -1,7 +1,7 @@
 {
     'name': "OPTERP KKT: fiscal receipts for Point of Sale (54-FZ)",
     'summary': "Every sale becomes a fiscal receipt and reaches the operator (OFD) once and in order",
-    'version': '19.0.1.0.0',
+    'version': '19.0.1.1.0',
     'category': 'Sales/Point of Sale',
     'author': "OPTERP",
     'license': 'LGPL-3',

@@ -93,7 +93,7 @@ def consequences(claim: Claim, attempt: Attempt, on_refusal: str, numbers) -> Co
     """What an attempt means for its document, register and OFD.
 
     :param on_refusal: `go_on` or `hold`, a setting of the OFD
-    :param numbers: `worker.Settings`
+    :param numbers: the settings of the worker
     """
     answer, effect = attempt.answer, EFFECTS[attempt.answer.outcome]
     absent = attempt.asked is Outcome.ABSENT and not (attempt.sent and (effect.doubt or answer.outcome is Outcome.ACCEPTED))

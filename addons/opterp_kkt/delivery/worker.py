@@ -4,7 +4,7 @@ import os
 import socket
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from time import monotonic, sleep
 from uuid import uuid4
@@ -13,13 +13,15 @@ import psycopg2
 from psycopg2.errors import LockNotAvailable
 
 from ..core import breaker
-from ..transports import LONGEST_PAUSE, Document, Endpoint, Outcome, Transport, open_transport
+from ..transports import Document, Endpoint, Outcome, Transport, open_transport
 from . import breaker_row
 from .guard import Guard
 from .lease import Lease, LeaseLost, LeaseUnavailable, connect
 from .outcomes import EFFECTS, NEWS, SETTLED, Attempt, Claim, consequences, fails_alone, may_send, must_ask
 from .ownership import Absentees, Ownership
+from .queue import Queue
 from .session import SessionLost
+from .settings import Settings
 from .statements import CLAIM, CLAIM_PROBE, COUNT_WAITING, RECORD, RECORD_ACCEPTED, SCAN, SEE
 
 _logger = logging.getLogger(__name__)
@@ -34,71 +36,6 @@ SHORTEST_NAP = 0.05
 
 class Fenced(Exception):
     """Another owner has a newer epoch: what we did may stand, but we can't record it."""
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What a worker is given; the numbers are parameters of the system, `opterp_kkt.<name>`, in seconds but for the tries."""
-
-    dsn: dict  # psycopg2's, of the database
-    redis_url: str
-    lease_prefix: str  # unlike any other database's
-    request_timeout: float = 10.0
-    lease_ttl: float = 30.0
-    run_seconds: float = 50.0
-    backoff_max: float = 60.0
-    misconfigured_pause: float = 300.0
-    poison_tries: float = 10.0
-    refusal_streak: float = 5.0
-
-    @property
-    def permit_seconds(self) -> float:
-        """How long a probe's permit lasts: longer than an attempt, its lookup included, can take."""
-        return 2 * self.request_timeout + 5
-
-    @property
-    def longest_waits(self) -> dict:
-        """What no stored wait can be longer than."""
-        return {"backoff_max": self.backoff_max, "longest_pause": max(self.misconfigured_pause, LONGEST_PAUSE)}
-
-
-@dataclass(frozen=True)
-class Queue:
-    """A register that has something to send, where that goes, and what stands in its way; a row of `SCAN`."""
-
-    register_id: int
-    ofd_id: int
-    protocol: str
-    url: str
-    secret: str | None
-    on_refusal: str
-    settings_version: int
-    held: bool
-    due_in: float  # s
-    paused_for: float  # s
-    breaker_id: int
-    breaker: breaker.Breaker
-    now: float  # s since 1970, by PostgreSQL's clock
-
-    @classmethod
-    def from_row(cls, row: dict) -> "Queue":
-        decided = breaker_row.from_row(row)
-        return cls(**{name: row[name] for name in cls.__dataclass_fields__ if name != "breaker"}, breaker=decided)
-
-    @property
-    def endpoint_key(self) -> tuple:
-        return self.ofd_id, self.settings_version
-
-    def with_breaker(self, row: dict) -> "Queue":
-        """The same with the breaker as it is now."""
-        return replace(self, breaker=breaker_row.from_row(row), now=row["now"])
-
-    def get_wait(self, settings: Settings) -> float | None:
-        """Seconds until the head is due; None when only a person can tell."""
-        permitted_in = breaker.retry_after(self.breaker, self.now, settings.permit_seconds)
-        if self.held or permitted_in is None:
-            return None
-        return max(0.0, self.due_in, self.paused_for, permitted_in)
 
 
 @dataclass

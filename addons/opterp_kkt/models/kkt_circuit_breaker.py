@@ -4,8 +4,8 @@ from odoo.exceptions import AccessError, UserError
 from ..core import breaker as core
 from ..delivery.breaker_row import COLUMNS, DECIDED, SETTINGS, UPDATE, from_row, to_parameters
 
-STATES = [('closed', "Closed"), ('open', "Open"), ('half_open', "Half-open")]
-MODES = [('automatic', "Automatic"), ('forced_open', "Forced open"), ('disabled', "Disabled")]
+STATES = [(core.CLOSED, "Closed"), (core.OPEN, "Open"), (core.HALF_OPEN, "Half-open")]
+MODES = [(core.AUTOMATIC, "Automatic"), (core.FORCED_OPEN, "Forced open"), (core.DISABLED, "Disabled")]
 
 class KktCircuitBreaker(models.Model):
     """The circuit breaker of an OFD: one state for all processes, in the database, by the database's clock.

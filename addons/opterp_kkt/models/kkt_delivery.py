@@ -13,7 +13,8 @@ from odoo.tools import config
 from ..delivery.guard import Guard
 from ..delivery.notifier import Notifier
 from ..delivery.session import SessionLost
-from ..delivery.worker import NAP_SECONDS, STAY_SECONDS, Settings, Worker
+from ..delivery.settings import Settings
+from ..delivery.worker import NAP_SECONDS, STAY_SECONDS, Worker
 from .big_integer import BigInteger
 
 _logger = logging.getLogger(__name__)
@@ -25,7 +26,7 @@ HOLD_CAUSES = [
     ('failing', "A document that fails while others pass"),
     ('by_hand', "A person"),
 ]
-NUMBERS = (  # of `worker.Settings`, from ir.config_parameter `opterp_kkt.<name>`
+NUMBERS = (  # of `Settings`, from ir.config_parameter `opterp_kkt.<name>`
     'request_timeout', 'lease_ttl', 'run_seconds', 'backoff_max', 'misconfigured_pause', 'poison_tries', 'refusal_streak')
 CALL_SECONDS = 0.05  # from a commit to the call of the crons: the sale is answered first
 START_SECONDS = 3.0  # that a server needs from the end of its loading until its crons listen

@@ -1,17 +1,19 @@
 from odoo import fields, models
 
+from ..transports import Outcome
 from .big_integer import BigInteger
 
-OUTCOMES = [  # of transports/base.py
-    ('accepted', "Accepted"),
-    ('processing', "In progress"),
-    ('refused', "Refused"),
-    ('misconfigured', "Misconfigured"),
-    ('throttled', "Throttled"),
-    ('unavailable', "Unavailable"),
-    ('unknown', "Outcome unknown"),
-    ('absent', "Absent: not sent again"),
-]
+LABELS = {
+    Outcome.ACCEPTED: "Accepted",
+    Outcome.PROCESSING: "In progress",
+    Outcome.REFUSED: "Refused",
+    Outcome.MISCONFIGURED: "Misconfigured",
+    Outcome.THROTTLED: "Throttled",
+    Outcome.UNAVAILABLE: "Unavailable",
+    Outcome.UNKNOWN: "Outcome unknown",
+    Outcome.ABSENT: "Absent: not sent again",
+}
+OUTCOMES = [(outcome.value, LABELS[outcome]) for outcome in Outcome]
 
 
 class KktReceiptAttempt(models.Model):

@@ -1,6 +1,7 @@
 from types import SimpleNamespace
 
-from odoo.addons.opterp_kkt.delivery.worker import Settings, Worker
+from odoo.addons.opterp_kkt.delivery.settings import Settings
+from odoo.addons.opterp_kkt.delivery.worker import Worker
 from odoo.addons.opterp_kkt.transports import Answer, Outcome
 
 from .common import KktSaleCommon

@@ -4,7 +4,7 @@ from dataclasses import replace
 import pytest
 from opterp_kkt.core import breaker
 from opterp_kkt.delivery.outcomes import EFFECTS, Attempt, Claim, consequences, fails_alone, may_send, must_ask
-from opterp_kkt.delivery.worker import Settings
+from opterp_kkt.delivery.settings import Settings
 from opterp_kkt.transports import Answer, Outcome
 
 ACCEPTED, PROCESSING, REFUSED, ABSENT, MISCONFIGURED, THROTTLED, UNAVAILABLE, UNKNOWN = Outcome

@@ -1,0 +1,45 @@
+"""A register's queue, as a look at the database shows it."""
+from dataclasses import dataclass, replace
+
+from ..core import breaker
+from . import breaker_row
+from .settings import Settings
+
+
+@dataclass(frozen=True)
+class Queue:
+    """A register that has something to send, where that goes, and what stands in its way; a row of `SCAN`."""
+
+    register_id: int
+    ofd_id: int
+    protocol: str
+    url: str
+    secret: str | None
+    on_refusal: str
+    settings_version: int
+    held: bool
+    due_in: float  # s
+    paused_for: float  # s
+    breaker_id: int
+    breaker: breaker.Breaker
+    now: float  # s since 1970, by PostgreSQL's clock
+
+    @classmethod
+    def from_row(cls, row: dict) -> "Queue":
+        decided = breaker_row.from_row(row)
+        return cls(**{name: row[name] for name in cls.__dataclass_fields__ if name != "breaker"}, breaker=decided)
+
+    @property
+    def endpoint_key(self) -> tuple:
+        return self.ofd_id, self.settings_version
+
+    def with_breaker(self, row: dict) -> "Queue":
+        """The same with the breaker as it is now."""
+        return replace(self, breaker=breaker_row.from_row(row), now=row["now"])
+
+    def get_wait(self, settings: Settings) -> float | None:
+        """Seconds until the head is due; None when only a person can tell."""
+        permitted_in = breaker.retry_after(self.breaker, self.now, settings.permit_seconds)
+        if self.held or permitted_in is None:
+            return None
+        return max(0.0, self.due_in, self.paused_for, permitted_in)

@@ -1,0 +1,30 @@
+"""What a worker is given, read by `models/kkt_delivery.py` alone."""
+from dataclasses import dataclass
+
+from ..transports import LONGEST_PAUSE
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a worker is given; the numbers are parameters of the system, `opterp_kkt.<name>`, in seconds but for the tries."""
+
+    dsn: dict  # psycopg2's, of the database
+    redis_url: str
+    lease_prefix: str  # unlike any other database's
+    request_timeout: float = 10.0
+    lease_ttl: float = 30.0
+    run_seconds: float = 50.0
+    backoff_max: float = 60.0
+    misconfigured_pause: float = 300.0
+    poison_tries: float = 10.0
+    refusal_streak: float = 5.0
+
+    @property
+    def permit_seconds(self) -> float:
+        """How long a probe's permit lasts: longer than an attempt, its lookup included, can take."""
+        return 2 * self.request_timeout + 5
+
+    @property
+    def longest_waits(self) -> dict:
+        """What no stored wait can be longer than."""
+        return {"backoff_max": self.backoff_max, "longest_pause": max(self.misconfigured_pause, LONGEST_PAUSE)}
