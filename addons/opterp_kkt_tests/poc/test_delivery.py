@@ -13,7 +13,7 @@ import pytest
 from harness.contest import set_number
 from harness.processes import wait_until
 from harness.shop import Shop
-from harness.stack import as_environment
+from harness.stack import Emulator, as_environment
 
 WAITING = """
     SELECT r.id, r.state, r.idempotency_key AS key, r.delivery_epoch, r.attempts, r.register_id, r.in_doubt
@@ -62,8 +62,11 @@ def delivery(sold, registry):
     sold.ofd.reset()
     sold.redis.flush()
     sold.database.execute(
-        "UPDATE kkt_receipt SET state = 'pending', in_doubt = FALSE, attempts = 0, next_attempt_at = NULL,"
-        " delivery_epoch = NULL, delivered_at = NULL")
+        "UPDATE kkt_receipt SET state = 'pending', in_doubt = FALSE, attempts = 0, next_attempt_at = NULL, failures = 0,"
+        " lone_failures = 0, failed_lookups = 0, sent_to_id = NULL, last_outcome = NULL, delivery_epoch = NULL,"
+        " delivered_at = NULL")
+    sold.database.execute("UPDATE kkt_delivery SET hold_cause = NULL, hold_reason = NULL, hold_receipt_id = NULL")
+    sold.database.execute("UPDATE kkt_ofd SET url = %s, paused_until = NULL WHERE active", sold.ofd.url)
     sold.database.execute(
         "UPDATE kkt_circuit_breaker SET state = 'closed', failure_count = 0, success_count = 0, opened_at = NULL,"
         " retry_at = NULL, probe_owner = NULL, probe_until = NULL, version = version + 1")
@@ -276,3 +279,98 @@ def test_a_free_turn_starts_afresh_when_somebody_sold_meanwhile(sold, delivery):
     delivery.env["pos.order"]._kkt_take_turn([{"session_id": session}])
     cr.execute(number, [register])  # or: could not serialize access due to concurrent update
     cr.rollback()
+
+
+def test_a_deliverer_that_is_away_loses_its_guard(sold, deliverer):
+    """A container that was paused: its session lives, and its lease ends."""
+    away, other = deliverer(), deliverer()
+    ownership = away.take(away.registers[0])
+    sold.redis.client.delete(ownership.lease.key)
+    heir = wait_until(lambda: other.take(ownership.register_id), 60, "the guard of a deliverer that is away")
+    assert heir.epoch == ownership.epoch + 1
+    from odoo.addons.opterp_kkt.delivery.session import SessionLost
+    with pytest.raises(SessionLost):
+        away.claim(ownership)
+
+
+@pytest.mark.parametrize("why", ["it has its lease", "it told that Redis is missing"])
+def test_a_deliverer_that_is_there_keeps_its_guard(sold, deliverer, monkeypatch, why):
+    there, other = deliverer(), deliverer()
+    ownership = there.take(there.registers[0])
+    if why == "it told that Redis is missing":
+        sold.redis.client.delete(ownership.lease.key)
+        sold.database.execute("UPDATE kkt_delivery SET lease_missing = TRUE WHERE register_id = %s", ownership.register_id)
+    get_lease = other.worker._get_lease
+
+    def get_impatient_lease(register_id):
+        lease = get_lease(register_id)
+        lease.ttl = 0.0  # as if it had been waited for
+        return lease
+
+    monkeypatch.setattr(other.worker, "_get_lease", get_impatient_lease)
+    assert [other.take(ownership.register_id) for _number in range(5)] == 5 * [None]
+    assert there.claim(ownership)
+
+
+def test_a_row_that_somebody_has_locked_is_not_waited_for(sold, deliverer):
+    """An administrator's transaction is open for long: what was sent is asked for when it can be recorded."""
+    one = deliverer()
+    queue = one.queues[one.registers[0]]
+    [head, *_rest] = waiting(sold, queue.register_id)
+    with closing(psycopg2.connect(dbname=sold.database.name, **sold.database.dsn)) as administrator:
+        administrator.cursor().execute("SELECT FROM kkt_receipt WHERE id = %s FOR UPDATE", [head["id"]])
+        one.worker._give_slice(queue, time.monotonic() + 60)
+        assert sold.ofd.history() == [], "it could not be claimed"
+        administrator.rollback()
+    one.worker._give_slice(queue, time.monotonic() + 60)
+    assert not waiting(sold, queue.register_id) and len(sold.ofd.accepted()) == len(sold.ofd.history()) == 3
+
+
+@pytest.mark.parametrize("arrived", [True, False])
+def test_what_may_be_at_a_former_address_is_settled_there_first(sold, delivery, deliverer, arrived):
+    one = deliverer()
+    one.worker.at_once = True
+    register = one.registers[0]
+    sold.ofd.mode("drop" if arrived else "reset", count=1)
+    one.deliver(register)
+    assert waiting(sold, register)[0]["in_doubt"]
+    with Emulator() as present:
+        ofd = delivery.env["kkt.ofd"].search([("register_ids", "in", [register])])
+        ofd.write({"url": present.url})
+        delivery.env.cr.commit()
+        one.look()
+        one.deliver(register)
+        one.look()
+        one.deliver(register)
+        told = [(request["method"], request["outcome"]) for request in sold.ofd.history()[1:]]
+        assert told == [("GET", "lookup_hit" if arrived else "lookup_miss")]
+        assert not waiting(sold, register)
+        there = {request["key"] for request in sold.ofd.accepted()}
+        here = {request["key"] for request in present.accepted()}
+        assert len(there | here) == 3 and not there & here and len(there) == int(arrived)
+
+
+def test_nothing_is_claimed_by_settings_that_are_over(sold, delivery, deliverer):
+    one = deliverer()
+    ownership = one.take(one.registers[0])
+    ofd = delivery.env["kkt.ofd"].search([("register_ids", "in", [ownership.register_id])])
+    ofd.write({"token": "another"})
+    delivery.env.cr.commit()
+    assert one.claim(ownership) is None
+    one.look()
+    assert one.claim(ownership)
+
+
+def test_an_outcome_of_old_settings_changes_no_new_ones(sold, delivery, deliverer):
+    """The token is corrected while a document is under way with the wrong one."""
+    one = deliverer()
+    sold.ofd.mode("fail", status=401)
+    ownership = one.take(one.registers[0])
+    claim = one.claim(ownership)
+    attempt = one.send(ownership, claim)
+    ofd = delivery.env["kkt.ofd"].search([("register_ids", "in", [ownership.register_id])])
+    ofd.write({"token": "the right one"})
+    delivery.env.cr.commit()
+    seen = one.record(ownership, claim, attempt)
+    assert attempt.answer.outcome == "misconfigured" and not seen["fresh"]
+    assert sold.database.value("SELECT paused_until FROM kkt_ofd WHERE active") is None
