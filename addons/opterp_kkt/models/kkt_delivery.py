@@ -201,10 +201,14 @@ class KktDelivery(models.Model):
         self.write({'hold_cause': 'by_hand', 'hold_reason': reason, 'hold_receipt_id': receipt.id})
 
     def _release(self):
-        """Let held registers go on."""
+        """Let held registers go on; what they were held for is counted anew."""
         self.hold_receipt_id.filtered(lambda receipt: receipt.state == 'pending').write(
             {'failures': 0, 'lone_failures': 0, 'failed_lookups': 0})
-        self.write({'hold_cause': False, 'hold_reason': False, 'hold_receipt_id': False, 'refusals': 0})
+        self.refusals = 0
+        self._end_hold()
+
+    def _end_hold(self):
+        self.write({'hold_cause': False, 'hold_reason': False, 'hold_receipt_id': False})
         self._wake()
 
     @api.model

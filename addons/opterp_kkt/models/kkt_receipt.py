@@ -272,7 +272,7 @@ class KktReceipt(models.Model):
         if self.state == 'pending' and self.absent and not self.in_doubt:
             return
         if not held:
-            delivery._release()
+            delivery._end_hold()
             self.env.cr.commit()
         if self.state == 'delivered':
             raise UserError(self.env._("The OFD has %s: it is delivered, and there is nothing to leave out.", self.display_name))

@@ -2,6 +2,7 @@ from . import (
     test_bad_input,
     test_breaker_model,
     test_ofd,
+    test_processing,
     test_receipt,
     test_refusal,
     test_register,

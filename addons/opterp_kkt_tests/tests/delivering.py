@@ -11,6 +11,8 @@ REFUSED = Answer(Outcome.REFUSED, 422, "bad_vat: no such rate")
 CONFLICT = Answer(Outcome.REFUSED, 409, "conflict: other bytes", conflict=True)
 FAILED = Answer(Outcome.UNKNOWN, 500, "HTTP 500")
 ABSENT = Answer(Outcome.ABSENT, 404, "never seen")
+PROCESSING = Answer(Outcome.PROCESSING, 202, retry_after=30.0)
+BLOCKED = Answer(Outcome.MISCONFIGURED, 403, "HTTP 403, text/html")
 
 
 class TestCursorGuard:
@@ -27,7 +29,10 @@ class TestCursorGuard:
 
 
 class Operator:
-    """An OFD that answers each document by `verdicts` (key: Answer), else accepts it, and knows what it accepted."""
+    """An OFD that answers each document by `verdicts` (key: Answer), else accepts it, and knows what it accepted.
+
+    What it takes time for is under way until it is told, by `finish`, that it is accepted.
+    """
 
     def __init__(self):
         self.sent = []
@@ -41,7 +46,13 @@ class Operator:
             self.accepted.add(document.idempotency_key)
         return answer
 
+    def finish(self, key):
+        self.verdicts.pop(key)
+        self.accepted.add(key)
+
     def lookup(self, document):
+        if self.verdicts.get(document.idempotency_key) is PROCESSING:
+            return PROCESSING
         return ACCEPTED if document.idempotency_key in self.accepted else ABSENT
 
 
