@@ -111,7 +111,7 @@ class Worker:
         until = monotonic() + PASS_SECONDS
         for queue in self.scan(register_ids):
             if not queue.held:
-                self._deliver_for(queue, until)
+                self._look_after(queue, until)
         [row] = self.guard.execute(COUNT_WAITING, [register_ids])
         self._tell_news()
         return row["count"]
@@ -136,16 +136,16 @@ class Worker:
         for queue in self.scan():
             wait = queue.get_wait(self.settings)
             if wait == 0:
-                wait = self._give_slice(queue, until)
+                wait = self._look_after(queue, min(until, monotonic() + SLICE_SECONDS))
             if wait is not None:
                 waits.append(wait)
         self._tell_news()
         return min(waits, default=None)
 
-    def _give_slice(self, queue: Queue, until: float) -> float:
-        """Deliver for one register for a while. What goes wrong with it is not the other registers' trouble."""
+    def _look_after(self, queue: Queue, until: float) -> float:
+        """Deliver for one register. What goes wrong with it is not the other registers' trouble."""
         try:
-            return self._deliver_for(queue, min(until, monotonic() + SLICE_SECONDS))
+            return self._deliver_for(queue, until)
         except SessionLost:
             raise
         except LockNotAvailable as error:
