@@ -45,13 +45,14 @@ TRIGGER = f"""
     SELECT id, clock_timestamp() AT TIME ZONE 'UTC' + %s * interval '1 second'
       FROM ({CRONS} FOR KEY SHARE OF c SKIP LOCKED) crons
 """
-# What lies further ahead than a cron's own interval is from before PostgreSQL's clock was set back.
+# What lies further ahead than twice a cron's own interval is from before PostgreSQL's clock was set back.
 MEND_CALLS = """
     UPDATE ir_cron SET nextcall = now() AT TIME ZONE 'UTC'
      WHERE id IN (SELECT c.id FROM ir_cron c
                     JOIN ir_act_server a ON a.id = c.ir_actions_server_id
                     JOIN ir_model m ON m.id = a.model_id AND m.model IN ('kkt.delivery', 'kkt.watch')
-                   WHERE c.active AND c.nextcall > now() AT TIME ZONE 'UTC' + interval '10 minutes'
+                   WHERE c.active AND c.nextcall > now() AT TIME ZONE 'UTC'
+                                                 + 2 * (c.interval_number || ' ' || c.interval_type)::interval
                      FOR NO KEY UPDATE OF c SKIP LOCKED)
 """
 FORGET_WAITS = """

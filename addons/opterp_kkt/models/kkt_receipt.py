@@ -227,7 +227,7 @@ class KktReceipt(models.Model):
         receipts = self.sudo()
         for receipt in receipts:
             receipt._check_handleable()
-        for receipt in receipts.filtered(lambda r: r.state == 'pending'):
+        for receipt in receipts.filtered(lambda r: r.state != 'rejected'):
             receipt._make_certain()
         receipts.write({
             'state': 'rejected', 'handled_reason': reason, 'handled_by': self.env.uid, 'handled_at': fields.Datetime.now()})
@@ -255,8 +255,7 @@ class KktReceipt(models.Model):
     def _may_be_left_out(self):
         """Whether it is what a register stands still for: held for it, or tried so often that a person is told."""
         tries = self.env['kkt.delivery']._get_number('poison_tries')
-        return self.state == 'pending' and self == self._get_head(self.register_id) and bool(
-            self._get_holds() or self.failures >= tries)
+        return self == self._get_head(self.register_id) and bool(self._get_holds() or self.failures >= tries)
 
     def _make_certain(self):
         """Ask the OFD before a document is left out: what it may have must not be. Its register is held meanwhile.
