@@ -53,12 +53,11 @@ class KktReceipt(models.Model):
     _description = "Fiscal Receipt"
     _order = 'id DESC'
     _rec_name = 'idempotency_key'
-    _check_company_auto = True
 
     register_id = fields.Many2one('kkt.register', "Register", required=True, readonly=True, ondelete='restrict')
     company_id = fields.Many2one(related='register_id.company_id')
     pos_order_id = fields.Many2one(
-        'pos.order', "Order", readonly=True, ondelete='restrict', index='btree_not_null', check_company=True)
+        'pos.order', "Order", readonly=True, ondelete='restrict', index='btree_not_null')
     refunded_receipt_id = fields.Many2one(
         'kkt.receipt', "Refunds Receipt", readonly=True, ondelete='restrict', index='btree_not_null')
     document_type = fields.Selection(DOCUMENT_TYPES, "Document", required=True, readonly=True, default='receipt')
@@ -190,6 +189,8 @@ class KktReceipt(models.Model):
     def action_retry(self):
         """Try again at once: build what could not be built, send what was refused, same key and same bytes."""
         self.register_id._check_may_deliver()
+        self._check_ofd_active()
+        self._reopen()
         receipts = self.sudo()
         for receipt in receipts.filtered(lambda r: r.state == 'rejected' and not r.payload):
             receipt.pos_order_id._kkt_build(receipt)
@@ -197,12 +198,30 @@ class KktReceipt(models.Model):
         self.env.cr.execute("""
             UPDATE kkt_receipt
                SET state = 'pending', next_attempt_at = NULL, last_error = NULL,
-                   failures = 0, lone_failures = 0, failed_lookups = 0,
-                   handled_reason = NULL, handled_by = NULL, handled_at = NULL
+                   failures = 0, lone_failures = 0, failed_lookups = 0
              WHERE id = ANY(%s) AND payload IS NOT NULL AND state IN ('rejected', 'pending')
         """, [self.ids])
         self.invalidate_recordset()
         self.env['kkt.delivery']._wake()
+
+    def _check_ofd_active(self):
+        for register in self.sudo().register_id.filtered(lambda register: not register.ofd_id.active):
+            raise UserError(self.env._(
+                "The operator of %(register)s, %(ofd)s, is archived, so nothing is sent to it. Choose another one for the"
+                " register first.", register=register.name, ofd=register.ofd_id.name))
+
+    def _reopen(self):
+        """What a fiscal administrator closed is opened by one only, and its register tells of it."""
+        handled = self.filtered('handled_at')
+        if handled and not self._may_handle():
+            raise AccessError(self.env._(
+                "%(document)s was marked as handled by %(user)s: %(reason)s. Only a fiscal administrator sends it after all.",
+                document=handled[0].display_name, user=handled[0].sudo().handled_by.name, reason=handled[0].handled_reason))
+        for receipt in handled.sudo():
+            receipt.register_id.message_post(body=self.env._(
+                "%(document)s is tried again, although it was marked as handled: %(reason)s", document=receipt.display_name,
+                reason=receipt.handled_reason))
+        handled.sudo().write({'handled_reason': False, 'handled_by': False, 'handled_at': False})
 
     def action_handle(self):
         """Ask for the reason, then close these documents as handled."""
@@ -239,8 +258,11 @@ class KktReceipt(models.Model):
 
     def _check_may_handle(self):
         self.check_access('read')
-        if not self.env.su and not self.env.user.has_group('opterp_kkt.group_fiscal_admin'):
+        if not self._may_handle():
             raise AccessError(self.env._("Only a fiscal administrator marks documents as handled."))
+
+    def _may_handle(self):
+        return self.env.su or self.env.user.has_group('opterp_kkt.group_fiscal_admin')
 
     def _check_handleable(self):
         """Only what will not reach the operator by itself, and what is certainly not there already, is left out."""

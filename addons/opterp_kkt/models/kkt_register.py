@@ -25,14 +25,21 @@ TAXATION_SYSTEMS = [  # tag 1055, a bit mask
 ]
 COUNTERS = {  # only the register itself counts
     'last_fd_number', 'last_queue_number', 'last_document_time', 'hlc_node', 'hlc_local_time', 'hlc_logical_counter'}
-TAKE_NUMBERS = """
+WATCHED = {'active', 'company_id', 'fiscal_drive_number', 'ofd_id', 'pos_config_id'}  # a change of these means more than itself
+LAST_OF_DRIVE = """
+    SELECT (SELECT fd_number FROM kkt_receipt WHERE fiscal_drive_number = %(drive)s AND fd_number > 0
+             ORDER BY fd_number DESC LIMIT 1) AS number
+"""
+# A number that a drive has given anywhere, ever, is never given again, whatever the register's own counter says.
+TAKE_NUMBERS = f"""
     UPDATE kkt_register
-       SET last_fd_number = last_fd_number + 1,
+       SET last_fd_number = GREATEST(last_fd_number, last.number) + 1,
            last_queue_number = last_queue_number + 1,
            last_document_time = GREATEST(last_document_time, floor(extract(epoch FROM clock_timestamp()) * 1000)),
-           hlc_local_time = %s,
-           hlc_logical_counter = %s
-     WHERE id = %s
+           hlc_local_time = %(local_time)s,
+           hlc_logical_counter = %(logical_counter)s
+      FROM ({LAST_OF_DRIVE}) last
+     WHERE id = %(register)s AND GREATEST(last_fd_number, last.number, last_queue_number) < 2147483647
  RETURNING last_fd_number, last_queue_number, last_document_time
 """
 
@@ -43,6 +50,9 @@ class KktRegister(models.Model):
     `_fiscalize` takes the next FD number, the next place in the queue and the next stamp of the register's hybrid logical
     clock with one UPDATE of its row, in the transaction of the sale. Only sales, shifts and corrections write this row;
     what delivery writes stands in `kkt.delivery`, so that the two never conflict.
+
+    FD numbers count per fiscal drive, and drives move: whichever register a drive is in goes on after the drive's last
+    document. People may change a register at any time; what would leave sales without receipts is refused here, in words.
 
     The emulated register's fiscal drives start with 9999, the numbers reserved for tests: its documents are no fiscal
     documents.
@@ -139,6 +149,14 @@ class KktRegister(models.Model):
                 raise ValidationError(self.env._(
                     "The emulated register only takes fiscal drive numbers that start with 9999, which are reserved for tests."))
 
+    @api.constrains('active', 'ofd_id')
+    def _check_ofd_active(self):
+        for register in self:
+            if register.active and not register.ofd_id.active:
+                raise ValidationError(self.env._(
+                    "The operator %(ofd)s is archived, so nothing is sent to it. Choose another one for %(register)s, or"
+                    " un-archive the operator first.", ofd=register.ofd_id.name, register=register.name))
+
     @api.constrains('company_id')
     def _check_company_vat(self):
         for company in self.company_id:
@@ -151,20 +169,69 @@ class KktRegister(models.Model):
     def create(self, vals_list):
         registers = super().create([{k: v for k, v in vals.items() if k not in COUNTERS} for vals in vals_list])
         self.env['kkt.delivery'].sudo().create([{'register_id': register.id} for register in registers])
+        registers._find_last_fd_number()
         registers._tell_of_earlier_orders()
         return registers
 
     def write(self, vals):
-        """FD numbers count per fiscal drive: with another drive they go on where that drive stopped, usually at 0."""
         if COUNTERS & set(vals) and not self.env.su:
             raise AccessError(self.env._("The numbers of a register are counted, not written."))
-        drive = vals.get('fiscal_drive_number')
-        if drive and any(register.fiscal_drive_number != drive for register in self):
-            super().write({'last_fd_number': self._get_last_fd_number(drive)})
-        moved = self.filtered(lambda register: register.pos_config_id.id != vals.get('pos_config_id', register.pos_config_id.id))
+        changed = {name: self._get_changed(name, vals) for name in WATCHED & set(vals)}
+        none = self.browse()
+        moved, switched = changed.get('pos_config_id', none), changed.get('active', none)
+        (moved | switched).filtered('active')._check_sells_nothing()
+        changed.get('company_id', none)._check_numbered_nothing()
+        changed.get('ofd_id', none)._note_in_doubt()
         result = super().write(vals)
+        (changed.get('fiscal_drive_number', none) | switched)._find_last_fd_number()
         moved._tell_of_earlier_orders()
         return result
+
+    def _get_changed(self, name, vals):
+        """The registers of which these values change a field."""
+        write = self._fields[name].convert_to_write
+        return self.filtered(lambda register: write(register[name], register) != (vals[name] or False))
+
+    def _check_sells_nothing(self):
+        """A till that has loaded its register goes on as if it had it."""
+        session = self.env['pos.session'].sudo().search(
+            [('config_id', 'in', self.pos_config_id.ids), ('state', '!=', 'closed')], limit=1)
+        if session:
+            raise UserError(self.env._(
+                "%(pos)s is open: what it sells from now on would have no fiscal receipts. Close its session first. If the device"
+                " or its fiscal drive was replaced, change the serial number or the drive here: nothing has to be closed for"
+                " that.", pos=session.config_id.name))
+
+    def _check_numbered_nothing(self):
+        for register in self.filtered('last_queue_number'):
+            raise UserError(self.env._(
+                "%(register)s has numbered documents of %(company)s, so it stays with that company. Archive it and create another"
+                " register.", register=register.name, company=register.company_id.name))
+
+    def _get_in_doubt(self):
+        """Documents that have been sent, and nobody knows whether they have arrived."""
+        return self.env['kkt.receipt'].sudo().search([
+            ('register_id', 'in', self.ids), ('state', 'in', ('pending', 'sending')),
+            '|', ('in_doubt', '=', True), ('state', '=', 'sending')], order='queue_number')
+
+    def _note_in_doubt(self):
+        for register in self:
+            if receipts := register._get_in_doubt():
+                register.message_post(body=register._describe_in_doubt(receipts))
+
+    def _describe_in_doubt(self, receipts):
+        return self.env._(
+            "The operator was changed while %(ofd)s may have a document that it has not acknowledged: %(documents)s. It is"
+            " settled with %(ofd)s first; what comes after it goes to the new operator.",
+            ofd=self.ofd_id.name, documents=", ".join(receipts.mapped('display_name')))
+
+    @api.onchange('ofd_id')
+    def _onchange_ofd_id(self):
+        earlier = self._origin
+        receipts = earlier.ofd_id != self.ofd_id and earlier._get_in_doubt()
+        if receipts:
+            return {'warning': {
+                'title': self.env._("A document is on its way"), 'message': earlier._describe_in_doubt(receipts)}}
 
     def _tell_of_earlier_orders(self):
         """Say on the register that what its point of sale sold without one has no receipts, so that nobody waits for them."""
@@ -177,16 +244,18 @@ class KktRegister(models.Model):
                     "Orders of %(pos)s that were paid before without a cash register: %(count)s. They have no fiscal receipts and"
                     " get none. A refund of such an order gets its receipt.", pos=register.pos_config_id.name, count=count))
 
-    def _get_last_fd_number(self, fiscal_drive_number):
-        [(last,)] = self.env['kkt.receipt'].sudo()._read_group(
-            [('fiscal_drive_number', '=', fiscal_drive_number)], aggregates=['fd_number:max'])
-        return last or 0
+    def _find_last_fd_number(self):
+        """Go on where the register's drive stopped, in whichever register that was; a new drive begins at 0."""
+        self.env['kkt.receipt'].flush_model(['fiscal_drive_number', 'fd_number'])
+        for register in self:
+            [(last,)] = self.env.execute_query(SQL(LAST_OF_DRIVE, drive=register.fiscal_drive_number))
+            super(KktRegister, register).write({'last_fd_number': last or 0})
 
     @api.ondelete(at_uninstall=False)
     def _unlink_except_used(self):
-        if any(register.last_queue_number for register in self):
+        if any(register.last_queue_number or register.receipt_ids for register in self.sudo()):
             raise UserError(self.env._(
-                "A register that has numbered documents can't be deleted: the law asks to keep them. Archive it instead."))
+                "A register that has documents can't be deleted: the law asks to keep them. Archive it instead."))
 
     # -- buttons -----------------------------------------------------------------------------------------------------------
 
@@ -250,15 +319,26 @@ class KktRegister(models.Model):
 
     # -- fiscalisation -----------------------------------------------------------------------------------------------------
 
-    def _fiscalize(self, idempotency_key, document_type, body, seen):
+    def _check_serves(self, config, company):
+        """:raises DocumentError: this register doesn't number what that point of sale and company sell"""
+        self.invalidate_recordset()  # write another fiscal drive, just put in; forget what an earlier transaction read
+        if not self.active or self.pos_config_id != config:
+            raise ffd.DocumentError('register', register=self.name, pos=config.name)
+        if self.company_id != company:
+            raise ffd.DocumentError('company', register=self.name, own=self.company_id.name, company=company.name)
+
+    def _fiscalize(self, idempotency_key, document_type, body, seen, claimed=None):
         """Number, stamp and sign a document, in the caller's transaction.
 
         :param dict body: the document without what the register gives (`core/ffd.py`)
         :param seen: trusted HLC stamps that the document must be later than
+        :param claimed: what a till sent as its own stamp; untrusted
         :return: values of the `kkt.receipt`, with its payload: the exact text that is sent
+        :raises DocumentError: there is no number left
         """
         self.ensure_one()
-        stamp, fd_number, queue_number, moment = self._take_numbers(seen)
+        believed = self._get_believable(claimed) if claimed else []
+        stamp, fd_number, queue_number, moment = self._take_numbers([*seen, *believed])
         document = ffd.number({**body, **self._get_head_values()}, self.fiscal_drive_number, fd_number, moment)
         return {
             'fiscal_drive_number': self.fiscal_drive_number,
@@ -269,6 +349,7 @@ class KktRegister(models.Model):
             'hlc_local_time': stamp.local_time,
             'hlc_logical_counter': stamp.logical_counter,
             'hlc_node': stamp.node,
+            'hlc_drift': bool(claimed) and not believed,
             'qr': qr.qr_text(document, moment),
             'payload': ffd.to_text({
                 'idempotency_key': idempotency_key,
@@ -283,15 +364,31 @@ class KktRegister(models.Model):
             }),
         }
 
+    def _get_believable(self, claimed):
+        """The till's stamp, unless it is malformed or far ahead: it would drag the register's clock along for good.
+
+        It may well be ahead of every clock when the register's own stamp is, as that is where the till has it from.
+        """
+        try:
+            stamp = hlc.parse(claimed)
+        except ValueError:
+            return []
+        now = int(self.env.cr.now().replace(tzinfo=UTC).timestamp() * 1000)
+        return [stamp] if hlc.within_drift(stamp, max(now, self.hlc_local_time)) else []
+
     def _take_numbers(self, seen):
         """The HLC tick, the FD number, the place in the queue and the document's time (tag 1012), in one UPDATE.
 
-        Nobody else can change the row between our reading and our writing: REPEATABLE READ would refuse the write.
+        Nobody else can change the row between our reading and our writing: REPEATABLE READ would refuse the write. Nor can
+        another register give a number of this drive meanwhile: it would have to get the drive from this row first.
         """
-        self.invalidate_recordset()  # write another fiscal drive, just put in; forget what an earlier transaction read
         last = hlc.Timestamp(self.hlc_local_time, self.hlc_logical_counter, self.hlc_node)
         stamp = hlc.tick(last, time.time_ns() // 1_000_000, *seen)
-        self.env.cr.execute(TAKE_NUMBERS, [stamp.local_time, stamp.logical_counter, self.id])
+        self.env.cr.execute(TAKE_NUMBERS, {
+            'register': self.id, 'drive': self.fiscal_drive_number, 'local_time': stamp.local_time,
+            'logical_counter': stamp.logical_counter})
+        if not self.env.cr.rowcount:
+            raise ffd.DocumentError('numbers', register=self.name)
         fd_number, queue_number, milliseconds = self.env.cr.fetchone()
         self.invalidate_recordset([
             'last_fd_number', 'last_queue_number', 'last_document_time', 'hlc_local_time', 'hlc_logical_counter'])

@@ -1,5 +1,4 @@
 import logging
-import time
 from decimal import Decimal
 
 import psycopg2
@@ -100,6 +99,7 @@ class PosOrder(models.Model):
         tried again after a pause of seconds. Here it waits for the first one, before it has done anything. A transaction
         that has written already is left alone (the sale is then tried again by Odoo if it must).
         """
+        self.env.flush_all()  # what the ORM has still to write is written, too: a rollback would drop it
         turn = {'class': locks.SALE, 'sessions': _get_session_ids(orders)}
         if not self._kkt_take_free_turn(turn):
             self._kkt_await_turn(turn)
@@ -125,12 +125,12 @@ class PosOrder(models.Model):
 
     def _kkt_fiscalize(self):
         """Create the receipts of a paid order, once."""
-        register = self.env['kkt.register'].search([('pos_config_id', '=', self.config_id.id)])
+        register = self._kkt_get_register()
         if not register or self.kkt_receipt_ids:
+            self._kkt_release_till()
             return
         for operation_type in self._kkt_get_operation_types():
             self.env['kkt.receipt'].create({
-                'register_id': register.id,
                 'pos_order_id': self.id,
                 'operation_type': operation_type,
                 'idempotency_key': (key := self.env['kkt.receipt']._get_new_key()),
@@ -143,7 +143,23 @@ class PosOrder(models.Model):
     def _kkt_build(self, receipt):
         """Build the document of a receipt that could not be built when its order was paid."""
         receipt.write(self._kkt_get_document_values(
-            receipt.register_id, receipt.idempotency_key, receipt.operation_type))
+            self._kkt_get_register() or receipt.register_id, receipt.idempotency_key, receipt.operation_type))
+
+    def _kkt_get_register(self):
+        """The register of the order's point of sale.
+
+        An order that waited in its till's browser may come when that register is gone. The till's stamp says that there was
+        one, so the order gets its receipt: that of the register that served the point of sale last, which won't number it.
+        """
+        register = self.env['kkt.register'].search([('pos_config_id', '=', self.config_id.id)])
+        if register or not self.kkt_hlc:
+            return register
+        return self.env['kkt.receipt'].search([('pos_order_id.config_id', '=', self.config_id.id)], limit=1).register_id
+
+    def _kkt_release_till(self):
+        """Without a receipt, no stamp: the till would wait for one, and send the order again and again."""
+        if self.kkt_hlc and not self.kkt_receipt_ids:
+            self.kkt_hlc = False
 
     def _kkt_get_operation_types(self):
         quantities = self.lines.mapped('qty')
@@ -153,13 +169,14 @@ class PosOrder(models.Model):
     def _kkt_get_document_values(self, register, key, operation_type):
         """Values of a numbered receipt, or of a rejected one that says what is wrong."""
         origin = self.lines.refunded_orderline_id.order_id.kkt_receipt_ids
-        stamps, drift = self._kkt_get_seen(origin)
         values = {
+            'register_id': register.id,
             'refunded_receipt_id': operation_type == REFUND and origin.filtered(lambda r: r.operation_type == SALE)[:1].id,
-            'hlc_drift': drift,
         }
         try:
+            register._check_serves(self.config_id, self.company_id)
             body = self._kkt_get_body(operation_type)
+            numbered = register._fiscalize(key, 'receipt', body, self._kkt_get_seen(origin), self.kkt_hlc)
         except psycopg2.Error:
             raise
         except ffd.DocumentError as error:
@@ -169,26 +186,13 @@ class PosOrder(models.Model):
             return {**values, 'state': 'rejected', 'last_error': self.env._(
                 "The document could not be built (%(error)s). The sale is stored. Please tell the administrator, and press Retry"
                 " when it is mended.", error=repr(error))}
-        return {**values, 'state': 'pending', 'last_error': False, **register._fiscalize(key, 'receipt', body, stamps)}
+        return {**values, 'state': 'pending', 'last_error': False, **numbered}
 
     def _kkt_get_seen(self, origin):
-        """Stamps that the receipt must be later than, and whether the till's own stamp had to be left out.
-
-        The till's stamp is untrusted: one far ahead would drag the register's clock along for good. Stamps of receipts in
-        this database always count.
-        """
-        seen = [
+        """Stamps in this database that the receipt must be later than, however far ahead they are."""
+        return [
             hlc.Timestamp(receipt.hlc_local_time, receipt.hlc_logical_counter, receipt.hlc_node)
             for receipt in origin if receipt.hlc_node]
-        if not self.kkt_hlc:
-            return seen, False
-        try:
-            stamp = hlc.parse(self.kkt_hlc)
-        except ValueError:
-            return seen, True
-        if not hlc.within_drift(stamp, time.time_ns() // 1_000_000):
-            return seen, True
-        return [*seen, stamp], False
 
     def _kkt_get_body(self, operation_type):
         """The document without what the register gives.
@@ -245,6 +249,17 @@ class PosOrder(models.Model):
             'inn': self.env._(
                 "%(company)s has no INN as its tax ID. Set it on the company, then press Retry.",
                 company=error.values.get('company')),
+            'register': self.env._(
+                "%(register)s is archived or serves another point of sale now, so it gives %(pos)s no fiscal receipts. Connect a"
+                " register to %(pos)s, then press Retry.",
+                register=error.values.get('register'), pos=error.values.get('pos')),
+            'company': self.env._(
+                "The order belongs to %(company)s, but %(register)s is registered for %(own)s. Connect a register of"
+                " %(company)s to the point of sale, then press Retry.", company=error.values.get('company'),
+                register=error.values.get('register'), own=error.values.get('own')),
+            'numbers': self.env._(
+                "%(register)s has no number left for another document. Put another fiscal drive in, then press Retry.",
+                register=error.values.get('register')),
             'no_items': self.env._("The order has no lines."),
             'negative_total': self.env._("The discounts are larger than the goods."),
             'quantity': self.env._("A line has no positive quantity."),

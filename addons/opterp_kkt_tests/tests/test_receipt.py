@@ -49,7 +49,7 @@ class TestReceipt(KktSaleCommon):
             order.sudo().unlink()
 
     def test_order_without_receipt_can_be_deleted(self):
-        self.register.active = False
+        self._archive_register()
         order = self._sell([(self.frame, 1)])
         self._cancel_in_sql(order)
         order.unlink()

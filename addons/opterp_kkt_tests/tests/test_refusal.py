@@ -147,6 +147,36 @@ class TestRefusal(DeliveryCommon):
         with self.assertRaises(AccessError):
             self.env['kkt.receipt.handle'].with_user(self.manager).create({'receipt_ids': receipt.ids, 'reason': REASON})
 
+    def test_only_a_fiscal_administrator_opens_it_again(self):
+        receipt, other = self._sell_refused(), self._sell_refused()
+        unbuilt = self._sell_unbuildable()[1]
+        self._handle(receipt + unbuilt)
+        unbuilt.pos_order_id.lines.tax_ids.kkt_vat_rate = '11'
+        for receipts in (receipt, unbuilt, receipt + other):
+            with self.subTest(receipts=receipts), self.assertRaisesRegex(AccessError, REASON):
+                receipts.with_user(self.manager).action_retry()
+        self.assertEqual(set((receipt + other + unbuilt).mapped('state')), {'rejected'})
+        self.assertTrue(receipt.handled_at)
+        self.assertFalse(unbuilt.payload)
+        (receipt + unbuilt).action_retry()
+        self.assertIn("is tried again", self.register.message_ids[0].body)
+        self.assertEqual((receipt + unbuilt).mapped('state'), ['pending', 'pending'])
+        self.assertFalse(unbuilt.handled_at)
+
+    def test_retry_does_not_queue_for_an_archived_operator(self):
+        receipt = self._sell_refused()
+        self._archive_register()
+        self.register.ofd_id.active = False
+        with self.assertRaisesRegex(UserError, "is archived"):
+            receipt.action_retry()
+        self.assertEqual(receipt.state, 'rejected')
+
+    def test_what_still_cant_be_built_is_open_again(self):
+        unbuilt = self._sell_unbuildable()[1]
+        self._handle(unbuilt)
+        unbuilt.action_retry()
+        self.assertRecordValues(unbuilt, [{'state': 'rejected', 'handled_at': False}])
+
     def test_retry_opens_it_again(self):
         receipt = self._sell_refused()
         self._handle(receipt)

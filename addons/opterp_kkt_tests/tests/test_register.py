@@ -1,7 +1,9 @@
+import logging
+
 import psycopg2
 
 from odoo.exceptions import AccessError, UserError, ValidationError
-from odoo.tests import tagged
+from odoo.tests import Form, tagged
 
 from .common import KktSaleCommon
 
@@ -53,8 +55,7 @@ class TestRegister(KktSaleCommon):
             self._create_register(self.basic_config)
 
     def test_archived_register_makes_room(self):
-        self.register.active = False
-        self.register.flush_recordset()
+        self._archive_register()
         other = self._create_register(self.basic_config)
         self.assertEqual(self._sell_receipt().register_id, other)
 
@@ -66,7 +67,7 @@ class TestRegister(KktSaleCommon):
 
     def test_point_of_sale_knows_its_register(self):
         self.assertEqual(self.basic_config.kkt_register_id, self.register)
-        self.register.active = False
+        self._archive_register()
         self.basic_config.invalidate_recordset(['kkt_register_id'])
         self.assertFalse(self.basic_config.kkt_register_id)
 
@@ -76,6 +77,83 @@ class TestRegister(KktSaleCommon):
         self._sell_receipt()
         with self.assertRaisesRegex(UserError, "can't be deleted"):
             self.register.sudo().unlink()
+
+    def test_register_with_a_document_that_could_not_be_built_is_never_deleted(self):
+        self._sell_unbuildable()
+        with self.assertRaisesRegex(UserError, "can't be deleted"):
+            self.register.sudo().unlink()
+
+    def test_operator_of_an_active_register_is_active(self):
+        self._archive_register()
+        self.register.ofd_id.active = False
+        with self.assertRaisesRegex(ValidationError, "is archived"):
+            self.register.active = True
+
+    # -- while the till sells ----------------------------------------------------------------------------------------------
+
+    def test_register_of_an_open_till_is_not_taken_away(self):
+        for values in ({'active': False}, {'pos_config_id': False}, {'pos_config_id': self._create_config().id}):
+            with self.subTest(values=values), self.assertRaisesRegex(UserError, "Close its session first"):
+                self.register.write(values)
+        self.register.write({'active': True, 'pos_config_id': self.basic_config.id})  # what the form sends is no change
+        self._close_session()
+        self.register.pos_config_id = False
+
+    def test_device_is_replaced_while_the_till_is_open(self):
+        self._sell_receipt()
+        self.register.write({'serial_number': 'NEW', 'registration_number': '0' * 16, 'fiscal_drive_number': NEW_DRIVE})
+        self.assertRecordValues(self._sell_receipt(), [{'state': 'pending', 'fiscal_drive_number': NEW_DRIVE, 'fd_number': 1}])
+
+    def test_numbered_register_stays_with_its_company(self):
+        other = self.env['res.company'].create({'name': "Another Shop", 'vat': '7700123459'})
+        self._sell_receipt()
+        self._close_session()
+        with self.assertRaisesRegex(UserError, "stays with that company"):
+            self.register.write({'company_id': other.id, 'pos_config_id': False})
+
+    def _sell_late(self, **values):
+        """An order that waited in its till's browser: the till stamped it, as it had a register then."""
+        stamp = {'local_time': 1_700_000_000_000, 'logical_counter': 0, 'node': 'till-1'}
+        return self._sell([(self.frame, 1)], kkt_hlc=stamp, **values)
+
+    def test_late_order_of_an_archived_register_gets_its_receipt(self):
+        self._sell_receipt()
+        self._archive_register()
+        order = self._sell_late()
+        receipt = order.kkt_receipt_ids
+        self.assertRecordValues(order, [{'state': 'paid', 'kkt_state': 'rejected'}])
+        self.assertRegex(receipt.last_error, "is archived or serves another point of sale")
+        receipt.action_retry()
+        self.assertEqual(receipt.state, 'rejected', "there is no register yet")
+        other = self._create_register(self.basic_config)
+        receipt.action_retry()
+        self.assertRecordValues(receipt, [{'state': 'pending', 'register_id': other.id, 'fd_number': 1, 'queue_number': 1}])
+        self.assertEqual(self._get_document(receipt)['fiscalDriveNumber'], other.fiscal_drive_number)
+
+    def test_late_order_is_not_numbered_by_a_register_that_serves_another_shop(self):
+        self._sell_receipt()
+        self._close_session()
+        self.register.pos_config_id = self._create_config()
+        self._open_session(self.basic_config)
+        order = self._sell_late()
+        self.assertRecordValues(order, [{'state': 'paid', 'kkt_state': 'rejected'}])
+        self.assertEqual(self.register.last_queue_number, 1)
+
+    def test_till_does_not_wait_for_a_receipt_that_never_comes(self):
+        """Its browser waits for orders that have its stamp and no receipt."""
+        self._archive_register()
+        order = self._sell_late()
+        self.assertRecordValues(order, [{'state': 'paid', 'kkt_state': False, 'kkt_hlc': False}])
+
+    def test_register_of_another_company_numbers_nothing(self):
+        other = self.env['res.company'].create({'name': "Another Shop", 'vat': '7700123459'})
+        self._set_in_sql(self.register, company_id=other.id)
+        order = self._sell([(self.frame, 1)])
+        self.assertRecordValues(order, [{'state': 'paid', 'kkt_state': 'rejected'}])
+        self.assertRegex(order.kkt_receipt_ids.last_error, "is registered for Another Shop")
+        self._set_in_sql(self.register, company_id=self.company.id)
+        order.kkt_receipt_ids.action_retry()
+        self.assertEqual(order.kkt_state, 'pending')
 
     # -- what is counted ---------------------------------------------------------------------------------------------------
 
@@ -165,14 +243,94 @@ class TestRegister(KktSaleCommon):
         receipt = self._sell([(self.frame, 1)], [(self.bank_pm1, 8900)]).kkt_receipt_ids
         self.assertRecordValues(receipt, [{'fiscal_drive_number': drive, 'fd_number': 2, 'queue_number': 1}])
 
+    def test_new_register_goes_on_with_the_drive_of_an_archived_one(self):
+        drive = self.register.fiscal_drive_number
+        self._sell_receipt()
+        self._sell_receipt()
+        self._archive_register()
+        other = self._create_register(self.basic_config, fiscal_drive_number=drive)
+        self.assertEqual(other.last_fd_number, 2)
+        self.assertRecordValues(self._sell_receipt(), [{
+            'state': 'pending', 'register_id': other.id, 'fd_number': 3, 'queue_number': 1}])
+
+    def test_unarchived_register_goes_on_after_what_its_drive_did_elsewhere(self):
+        self._sell_receipt()
+        self._archive_register()
+        other = self._create_register(self.basic_config, fiscal_drive_number=self.register.fiscal_drive_number)
+        self._sell_receipt()
+        self._archive_register(other)
+        self.register.active = True
+        self.assertEqual(self.register.last_fd_number, 2)
+        self.assertRecordValues(self._sell_receipt(), [{
+            'state': 'pending', 'register_id': self.register.id, 'fd_number': 3, 'queue_number': 2}])
+
+    def test_drive_that_went_and_came_back_goes_on(self):
+        config, other = self._create_second_shop()
+        drive, spare = self.register.fiscal_drive_number, other.fiscal_drive_number
+        self._sell_receipt()
+        self.register.fiscal_drive_number = NEW_DRIVE
+        self.register.flush_recordset()
+        other.fiscal_drive_number = drive
+        self._open_session(config)
+        self._sell([(self.frame, 1)], [(self.bank_pm1, 8900)])
+        other.fiscal_drive_number = spare
+        other.flush_recordset()
+        self.register.fiscal_drive_number = drive
+        self._open_session(self.basic_config)
+        self.assertRecordValues(self._sell_receipt(), [{'state': 'pending', 'fiscal_drive_number': drive, 'fd_number': 3}])
+
+    def test_number_that_its_drive_has_given_is_never_given_again(self):
+        """Whatever the register's own counter says."""
+        self._sell_receipt()
+        self._sell_receipt()
+        self._set_in_sql(self.register, last_fd_number=0)
+        self.assertRecordValues(self._sell_receipt(), [{'state': 'pending', 'fd_number': 3, 'queue_number': 3}])
+
+    def test_sale_without_a_number_to_give_is_stored(self):
+        self._set_in_sql(self.register, last_fd_number=2**31 - 1)
+        order = self._sell([(self.frame, 1), (self.solution, -1)])
+        receipts = order.kkt_receipt_ids
+        self.assertRecordValues(order, [{'state': 'paid', 'kkt_state': 'rejected'}])
+        self.assertRecordValues(receipts, [{'state': 'rejected', 'fd_number': 0, 'payload': False}] * 2)
+        self.assertRegex(receipts[0].last_error, "no number left.*another fiscal drive")
+        self.register.fiscal_drive_number = NEW_DRIVE
+        receipts.action_retry()
+        self.assertRecordValues(receipts.sorted('fd_number'), [
+            {'state': 'pending', 'fd_number': number, 'fiscal_drive_number': NEW_DRIVE} for number in (1, 2)])
+
+    # -- another operator --------------------------------------------------------------------------------------------------
+
+    def _switch_operator(self):
+        """What the form says when the operator is changed, and what it leaves in the chatter."""
+        form = Form(self.register)
+        with self.assertLogs('odoo.tests.form.onchange', 'WARNING') as warned:
+            form.ofd_id = self._create_ofd(name="Another")
+            logging.getLogger('odoo.tests.form.onchange').warning("end")
+        form.save()
+        return "".join(warned.output[:-1]), "".join(self.register.message_ids.mapped('body'))
+
+    def test_document_in_doubt_is_told_when_the_operator_is_changed(self):
+        receipt = self._sell_receipt()
+        for values in ({'in_doubt': True}, {'in_doubt': False, 'state': 'sending'}):
+            with self.subTest(values=values):
+                self._set_in_sql(receipt, **values)
+                warning, note = self._switch_operator()
+                for text in (warning, note):
+                    self.assertIn("Receipt (FD 1). It is settled with", text)
+
+    def test_document_that_was_never_sent_is_not_told(self):
+        self._sell_receipt()
+        warning, note = self._switch_operator()
+        self.assertFalse(warning)
+        self.assertNotIn("It is settled with", note)
+
     # -- earlier orders ----------------------------------------------------------------------------------------------------
 
     def _get_told(self, register):
         return register.message_ids.filtered(lambda message: "have no fiscal receipts" in (message.body or ''))
 
     def test_earlier_orders_are_told_when_a_register_is_connected(self):
-        self.register.active = False
-        self.register.flush_recordset()
+        self._archive_register()
         self._sell([(self.frame, 1)])
         self._sell([(self.frame, 1)])
         other = self._create_register(self.basic_config)
@@ -182,13 +340,16 @@ class TestRegister(KktSaleCommon):
 
     def test_earlier_orders_with_receipts_are_not_told(self):
         self._sell_receipt()
+        self._close_session()
         self.register.pos_config_id = False
         self.register.pos_config_id = self.basic_config
         self.assertFalse(self._get_told(self.register))
 
     def test_earlier_orders_are_told_when_a_register_moves(self):
+        self._close_session()
         self.register.pos_config_id = False
         self.register.flush_recordset()
+        self._open_session(self.basic_config)
         self._sell([(self.frame, 1)])
         self.register.pos_config_id = self.basic_config
         self.assertIn(": 1.", self._get_told(self.register).body)

@@ -1,6 +1,6 @@
 import hashlib
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from odoo.tests import tagged
 
@@ -203,6 +203,13 @@ class TestSale(CronMixinCase, KktSaleCommon):
         order.action_pos_order_paid()
         self.assertEqual(len(order.kkt_receipt_ids), 1)
 
+    def test_what_the_caller_has_not_yet_written_is_no_empty_transaction(self):
+        """A sale that waits for its turn ends the transaction, so it looks first whether something would be lost."""
+        self.register.retail_place = "Written in this transaction"
+        self.env['pos.order']._kkt_take_turn([{'session_id': self.pos_session.id}])
+        self.env.cr.execute("SELECT retail_place FROM kkt_register WHERE id = %s", [self.register.id])
+        self.assertEqual(self.env.cr.fetchone(), ("Written in this transaction",))
+
     # -- refunds and exchanges ---------------------------------------------------------------------------------------------
 
     def test_refund_from_the_backend(self):
@@ -333,13 +340,15 @@ class TestSale(CronMixinCase, KktSaleCommon):
     # -- without a register ------------------------------------------------------------------------------------------------
 
     def test_sale_without_register_gives_no_receipt(self):
+        self._close_session()
         self.register.pos_config_id = False
+        self._open_session(self.basic_config)
         order = self._sell([(self.frame, 1)])
         self.assertRecordValues(order, [{'state': 'paid', 'kkt_state': False, 'kkt_qr': False}])
         self.assertFalse(order.kkt_receipt_ids)
 
     def test_archived_register_gives_no_receipt(self):
-        self.register.active = False
+        self._archive_register()
         order = self._sell([(self.frame, 1)])
         self.assertEqual(order.state, 'paid')
         self.assertFalse(order.kkt_receipt_ids)
@@ -380,11 +389,29 @@ class TestSale(CronMixinCase, KktSaleCommon):
         self.assertEqual((other.hlc_local_time, other.hlc_logical_counter), (ahead, 2))
 
     def test_stamp_of_the_till_is_merged(self):
-        raw = {'local_time': now_ms() + 50_000, 'logical_counter': 7, 'node': 'till-1'}
+        self._set_database_clock(YEAR)
+        raw = {'local_time': now_ms() + YEAR + 50_000, 'logical_counter': 7, 'node': 'till-1'}
         order = self._sell_stamped(raw)
         self.assertEqual(order.kkt_hlc, raw)
         self.assertEqual(stamp(order.kkt_receipt_ids), (raw['local_time'], 8))
         self.assertFalse(order.kkt_receipt_ids.hlc_drift)
+
+    def _set_database_clock(self, ahead):
+        now = datetime.now(UTC).replace(tzinfo=None) + timedelta(milliseconds=ahead)
+        self.patch(self.env.cr, 'now', lambda: now)
+
+    def test_stamp_is_judged_by_the_clock_of_the_database(self):
+        self._set_database_clock(-YEAR)
+        receipt = self._sell_stamped({'local_time': now_ms(), 'logical_counter': 7, 'node': 'till-1'}).kkt_receipt_ids
+        self.assertTrue(receipt.hlc_drift)
+
+    def test_stamp_that_the_till_has_from_its_register_is_merged(self):
+        """A server's clock was ahead and is right again: the till is as far ahead as the register, and not to blame."""
+        ahead = now_ms() + YEAR
+        self._set_clock(self.register, ahead)
+        receipt = self._sell_stamped({'local_time': ahead, 'logical_counter': 7, 'node': 'till-1'}).kkt_receipt_ids
+        self.assertFalse(receipt.hlc_drift)
+        self.assertEqual(stamp(receipt), (ahead, 8))
 
     def test_old_stamp_of_an_offline_till_changes_nothing(self):
         before = now_ms()

@@ -137,7 +137,7 @@ class TestWatch(WatchCommon):
 
     def test_archived_register_is_watched(self):
         self._wait(hours=2)
-        self.register.active = False
+        self._archive_register()
         self._assert_alarm('overdue', self.register)
 
     def test_delivered_ends_it(self):
