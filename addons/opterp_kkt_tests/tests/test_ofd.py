@@ -2,11 +2,13 @@ import os
 import re
 import subprocess
 import sys
+import threading
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from odoo.exceptions import AccessError, ValidationError
-from odoo.tests import TransactionCase, new_test_user, tagged
+from odoo.exceptions import AccessError, UserError, ValidationError
+from odoo.tests import Form, TransactionCase, new_test_user, tagged
 
 from .common import KktCommon
 
@@ -24,6 +26,30 @@ def running_operator(*options):
             yield re.search(r'http://\S+', process.stdout.readline())[0]
         finally:
             process.terminate()
+
+
+class InternalPage(BaseHTTPRequestHandler):
+    """Something in the shop's own network that is no OFD."""
+    def do_GET(self):
+        body = b"<h1>Salaries</h1>"
+        self.send_response(int(self.path.split('/')[1]))
+        self.send_header('Content-Type', 'text/html')
+        self.send_header('Content-Length', str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *args):
+        pass
+
+
+@contextmanager
+def running_internal_page():
+    with ThreadingHTTPServer(('127.0.0.1', 0), InternalPage) as server:
+        threading.Thread(target=server.serve_forever).start()
+        try:
+            yield f'http://127.0.0.1:{server.server_port}'
+        finally:
+            server.shutdown()
 
 
 @tagged('post_install', '-at_install')
@@ -83,6 +109,35 @@ class TestOfd(KktCommon, TransactionCase):
         self.ofd.with_user(self.fiscal_admin).token = "another"
         self.assertEqual(self.ofd._get_endpoint().token, "another")
 
+    def test_token_that_no_request_can_carry_is_not_taken(self):
+        for token in ("two\nlines", "line\n", "ключ", "with space", "\x7f"):
+            with self.subTest(token=token), self.assertRaisesRegex(ValidationError, "no spaces and no line breaks"):
+                self.ofd.with_user(self.fiscal_admin).token = token
+            with self.assertRaises(ValidationError):
+                self._create_ofd(token=token)
+        self.assertEqual(self.ofd._get_endpoint().token, TOKEN)
+
+    def test_another_address_forgets_the_token(self):
+        self.ofd.with_user(self.fiscal_admin).url = 'http://127.0.0.1:8'
+        self.assertFalse(self.ofd.has_token)
+        self.assertEqual(self.ofd._get_endpoint().token, "")
+        self.assertIn("the token was forgotten", self.ofd.message_ids[0].body)
+
+    def test_another_address_takes_its_own_token(self):
+        self.ofd.with_user(self.fiscal_admin).write({'url': 'http://127.0.0.1:8', 'token': "fresh"})
+        self.assertEqual(self.ofd._get_endpoint().token, "fresh")
+        self.assertNotIn("forgotten", str(self.ofd.message_ids.mapped('body')))
+
+    def test_same_address_keeps_the_token(self):
+        self.ofd.with_user(self.fiscal_admin).write({'url': self.ofd.url, 'protocol': 'http', 'name': "Renamed"})
+        self.assertEqual(self.ofd._get_endpoint().token, TOKEN)
+
+    def test_form_says_that_another_address_forgets_the_token(self):
+        form = Form(self.ofd.with_user(self.fiscal_admin))
+        with self.assertLogs('odoo.tests.form.onchange', 'WARNING') as warned:
+            form.url = 'http://127.0.0.1:8'
+        self.assertIn("belongs to the earlier address", warned.output[0])
+
     def test_token_is_not_copied(self):
         copy = self.ofd.copy()
         self.assertFalse(copy.has_token)
@@ -135,6 +190,21 @@ class TestOfd(KktCommon, TransactionCase):
             with self.subTest(url=url), self.assertRaisesRegex(ValidationError, "must begin with http"):
                 self.ofd.url = url
 
+    def test_operator_that_registers_send_to_is_not_archived(self):
+        self.env.company.vat = '7700123459'
+        register = self._create_register(self.env['pos.config'].create({'name': "Shop"}), ofd_id=self.ofd.id)
+        with self.assertRaisesRegex(UserError, register.name):
+            self.ofd.active = False
+        register.active = False
+        self.ofd.active = False
+
+    def test_operator_is_not_given_to_another_company_than_its_registers(self):
+        self.env.company.vat = '7700123459'
+        register = self._create_register(self.env['pos.config'].create({'name': "Shop"}), ofd_id=self.ofd.id)
+        with self.assertRaisesRegex(ValidationError, register.name):
+            self.ofd.company_id = self.env['res.company'].create({'name': "Another Shop"})
+        self.ofd.company_id = False
+
     def test_every_operator_has_its_own_breaker(self):
         other = self._create_ofd(name="Other")
         self.assertNotEqual(other.breaker_id, self.ofd.breaker_id)
@@ -176,6 +246,13 @@ class TestOfd(KktCommon, TransactionCase):
         self.assertEqual(shown['type'], 'danger')
         self.assertIn("credentials", shown['title'])
         self.assertNotIn("wrong-t0ken", str(shown))
+
+    def test_connection_shows_no_page_of_others(self):
+        with running_internal_page() as url:
+            for status in (200, 400, 403, 500):
+                shown = self._test_connection(f'{url}/{status}')
+                with self.subTest(status=status):
+                    self.assertEqual((shown['type'], shown['message']), ('danger', f"HTTP {status}"))
 
     def test_connection_to_a_closed_port(self):
         with running_operator() as url:

@@ -1,4 +1,5 @@
 import json
+from types import SimpleNamespace
 from unittest.mock import patch
 
 from odoo.exceptions import AccessError, UserError
@@ -260,6 +261,45 @@ class TestRightsRpc(RightsCommon, HttpCase):
         self.assertEqual(self._call(ofd, 'read', ['token', 'has_token']), [{'id': ofd.id, 'token': False, 'has_token': True}])
         [saved] = self._call(ofd, 'web_save', {'token': "another"}, specification={'token': {}})
         self.assertEqual(saved, {'id': ofd.id, 'token': False})
+
+    def test_shared_operator_is_written_by_system_administrators(self):
+        ofd = self.register.ofd_id
+        ofd.company_id = False
+        values = {'url': 'http://127.0.0.1:1'}
+        self._login(self.fiscal_admin)
+        self.assertTrue(self._call(ofd, 'read', ['name']))
+        self._assert_denied(ofd, 'write', values)
+        self._assert_denied(ofd, 'write', {'company_id': self.company.id})
+        self._assert_denied(ofd.browse(), 'create', {'name': "Mine", 'company_id': False, **values})
+        self.assertTrue(ofd.has_token)
+        self._login(self._create_user('sysadmin', 'base.group_system,opterp_kkt.group_fiscal_admin'))
+        self._call(ofd, 'write', values)
+        self._call(ofd.browse(), 'create', {'name': "Mine", 'company_id': False, **values})
+
+    def test_operator_of_a_company_is_written_by_its_fiscal_administrators(self):
+        foreign = self.env['res.company'].create({'name': "Another Shop"})
+        self._create_user('stranger', 'base.group_user,opterp_kkt.group_fiscal_admin', company_id=foreign.id)
+        self._create_user('sysonly', 'base.group_system')
+        ofd = self.register.ofd_id
+        values = {'url': 'http://127.0.0.1:1'}
+        for login in ('stranger', 'sysonly', 'manager', 'cashier'):
+            self._login(SimpleNamespace(login=login))
+            self._assert_denied(ofd, 'write', values)
+            self._assert_denied(ofd.browse(), 'create', {'name': "Mine", 'company_id': self.company.id, **values})
+        self._login(self.fiscal_admin)
+        self._call(ofd, 'write', values)
+        created = self._call(ofd.browse(), 'create', {'name': "Mine", **values})
+        self.assertEqual(ofd.browse(created).company_id, self.company)
+
+    def test_shared_operator_is_resumed_by_fiscal_administrators(self):
+        """They are told of the pause, and the button changes no setting."""
+        ofd = self.register.ofd_id
+        ofd.write({'company_id': False, 'paused_until': '2099-01-01 00:00:00'})
+        self._login(self.manager)
+        self._assert_denied(ofd, 'action_resume')
+        self._login(self.fiscal_admin)
+        self._call(ofd, 'action_resume')
+        self.assertFalse(ofd.paused_until)
 
     def test_portal_reads_nothing(self):
         self._login(self.portal)
