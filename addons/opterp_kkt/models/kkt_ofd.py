@@ -177,8 +177,7 @@ class KktOfd(models.Model):
             'params': {
                 'type': 'success' if good else 'danger',
                 'title': self._describe(answer),
-                # Whatever else may answer at this address, its page is not shown to who chose the address.
-                'message': "" if good else f"HTTP {answer.http_status}" if answer.http_status else answer.message,
+                'message': "" if good else answer.message,
                 'sticky': not good,
             },
         }

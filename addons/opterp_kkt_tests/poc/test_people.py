@@ -9,7 +9,7 @@ import threading
 from contextlib import ExitStack, closing, suppress
 
 import psycopg2
-from core.guard import LOCK_CLASS
+from delivery import locks
 from harness.processes import wait_until
 from harness.shop import Shop
 from harness.stack import TEMPLATE, Odoo, Postgres, environment_dsn
@@ -18,7 +18,7 @@ from harness.till import RpcError
 REGISTER = "SELECT id, pos_config_id FROM kkt_register WHERE active ORDER BY pos_config_id LIMIT 1"
 OPEN_SESSION = "SELECT id FROM pos_session WHERE state = 'opened' AND config_id = %s"
 RETAIL_PLACE = "SELECT retail_place FROM kkt_register WHERE id = %s"
-TURN_OF_ANOTHER = f"SELECT pg_advisory_lock({LOCK_CLASS + 1}, %s)"
+TURN_OF_ANOTHER = f"SELECT pg_advisory_lock({locks.SALE}, %s)"
 WAITS_FOR_ITS_TURN = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
 SELL_LATER = """
 env['kkt.register'].browse({register}).retail_place = "Written by the caller"
