@@ -1,3 +1,5 @@
+from datetime import timedelta
+
 from odoo.tests import HttpCase, tagged
 
 from odoo.addons.point_of_sale.tests.test_frontend import TestPointOfSaleHttpCommon
@@ -45,6 +47,48 @@ class TestKktTours(KktCommon, TestPointOfSaleHttpCommon):
             {'pos_order_id': online.id, 'state': 'pending', 'operation_type': '1'},
         ])
         self.assertLess(till_stamp(offline), till_stamp(online))
+
+    # -- the icon, right from the start ------------------------------------------------------------------------------------
+
+    def _run_status_tour(self, name, lang='en_US', **since):
+        """Open the till when a document of its register has waited for so long."""
+        self.env['res.lang']._activate_lang(lang)
+        self.pos_user.lang = lang
+        self.register = self._create_register(self.main_pos_config)
+        if since:
+            self._make_wait(**since)
+        self.main_pos_config.with_user(self.pos_user).open_ui()
+        self.start_pos_tour(name)
+
+    def _make_wait(self, **since):
+        self.env['kkt.receipt'].sudo().create({
+            'register_id': self.register.id, 'fd_number': 1, 'queue_number': 1, 'payload': "{}", 'state': 'pending'})
+        self.env.flush_all()
+        self.env.cr.execute(
+            "UPDATE kkt_receipt SET create_date = clock_timestamp() AT TIME ZONE 'UTC' - %s", [timedelta(**since)])
+        self.env.invalidate_all()
+
+    def test_status_green(self):
+        self._run_status_tour('KktStatusGreenTour', seconds=1)
+
+    def test_status_amber(self):
+        self._run_status_tour('KktStatusAmberTour', minutes=20)
+
+    def test_status_amber_in_russian(self):
+        self.env['ir.cron'].sudo().search([('model_id.model', '=', 'kkt.delivery')]).active = False
+        self._run_status_tour('KktStatusAmberRussianTour', lang='ru_RU', minutes=20)
+
+    def test_status_red(self):
+        self._run_status_tour('KktStatusRedTour', minutes=61)
+
+    def test_status_rejected_until_handled(self):
+        """What was handled does not count."""
+        self.register = self._create_register(self.main_pos_config)
+        receipt = self.env['kkt.receipt'].sudo().create({'register_id': self.register.id, 'state': 'rejected'})
+        self.main_pos_config.with_user(self.pos_user).open_ui()
+        self.start_pos_tour('KktStatusRejectedTour')
+        receipt._handle("put right by hand")
+        self.start_pos_tour('KktStatusHandledTour')
 
     def test_without_register(self):
         order = self._run_tour('KktWithoutRegisterTour', register=False)

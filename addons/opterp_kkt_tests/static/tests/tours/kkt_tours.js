@@ -104,6 +104,67 @@ registry.category("web_tour.tours").add("KktOfflineTour", {
         ].flat(Infinity),
 });
 
+const statusIs = (color, label) => [
+    {
+        content: `the icon is ${color} without a click`,
+        trigger: `.o_kkt_status.text-${color}` + (label ? `:contains("${label}")` : ":not(:has(span))"),
+    },
+];
+const statusSays = (...texts) => [
+    { trigger: ".o_kkt_status", run: "click" },
+    ...texts.map((text) => ({ trigger: `.modal-body:contains(${text})` })),
+    { trigger: ".modal-footer .btn-primary", run: "click" },
+];
+const statusTour = (name, ...steps) =>
+    registry.category("web_tour.tours").add(name, {
+        steps: () => [Chrome.startPoS(), ...steps].flat(Infinity),
+    });
+
+statusTour(
+    "KktStatusGreenTour",
+    Dialog.confirm("Open Register"),
+    run(async () => posmodel.refreshKktHealth()),
+    { trigger: negate(".o_kkt_status:not(.text-success)") },
+    statusSays("There is nothing to do")
+);
+
+statusTour(
+    "KktStatusAmberTour",
+    Dialog.confirm("Open Register"),
+    statusIs("warning", "1"),
+    { trigger: ".o_kkt_status .fa-clock-o" },
+    statusSays(/The longest waits for \d\d min/, "Sales go on. Please tell the administrator")
+);
+
+statusTour(
+    "KktStatusAmberRussianTour",
+    Dialog.confirm("Открыть кассу"),
+    statusIs("warning", "1"),
+    statusSays(/Дольше всех ждёт: \d\d мин/, "Сервер их не передаёт")
+);
+
+statusTour(
+    "KktStatusRedTour",
+    Dialog.confirm("Open Register"),
+    statusIs("danger", "1"),
+    { trigger: ".o_kkt_status .fa-exclamation-triangle" },
+    statusSays("The longest waits for 1 h")
+);
+
+statusTour(
+    "KktStatusRejectedTour",
+    Dialog.confirm("Open Register"),
+    statusIs("danger", "Receipts rejected"),
+    statusSays("Rejected receipts: 1")
+);
+
+statusTour(
+    "KktStatusHandledTour",
+    run(async () => posmodel.refreshKktHealth()),
+    statusIs("success"),
+    statusSays("All fiscal receipts of this till are issued.")
+);
+
 registry.category("web_tour.tours").add("KktWithoutRegisterTour", {
     steps: () =>
         [

@@ -1,12 +1,14 @@
 import { patch } from "@web/core/utils/patch";
 import { PosStore } from "@point_of_sale/app/services/pos_store";
 import { HybridClock } from "@opterp_kkt/app/utils/hlc";
+import { KktHealth } from "@opterp_kkt/app/utils/kkt_health";
 
 const ANSWER_FIELDS = ["id", "kkt_state", "kkt_qr", "kkt_documents"];
 
 patch(PosStore.prototype, {
     async setup() {
         this.kktClock = new HybridClock(`kkt-hlc-${odoo.info?.db}-${odoo.pos_config_id}`);
+        this.kktHealth = new KktHealth();
         await super.setup(...arguments);
     },
 
@@ -14,18 +16,31 @@ patch(PosStore.prototype, {
         return Boolean(this.config.raw.kkt_register_id);
     },
 
-    /** The next stamp of this till is later than every receipt it has seen. */
+    /** The next stamp of this till is later than every receipt it has seen; of a rejected one the cashier hears at once. */
     postSyncAllOrders(orders) {
         const documents = orders.flatMap((order) => order.kkt_documents || []);
         const stamps = documents.map((document) => document.hlc).filter(Boolean);
         if (stamps.length) {
             this.kktClock.tick(...stamps);
         }
+        if (orders.some((order) => order.kkt_state === "rejected")) {
+            this.refreshKktHealth();
+        }
         return super.postSyncAllOrders(...arguments);
     },
 
     canEditPayment(order) {
         return !order.kkt_state && !order.isAwaitingKkt && super.canEditPayment(...arguments);
+    },
+
+    /** Ask the server how this till's receipts are doing. Nothing waits for the answer, and without one nobody is bothered. */
+    async refreshKktHealth() {
+        if (!this.data.network.offline) {
+            const register = this.config.raw.kkt_register_id;
+            await this.kktHealth.ask(() =>
+                this.data.orm.silent.call("kkt.register", "get_health", [[register]])
+            );
+        }
     },
 
     /** Ask the server what became of the receipts that were on their way when their orders were synchronised. */
