@@ -8,7 +8,9 @@ from odoo.cli import Command
 from odoo.modules.registry import Registry
 from odoo.tools import config
 
-NOTHING_LEFT, SOMETHING_WAITS, BUSY = 0, 1, 3  # exit statuses
+NOTHING_LEFT, SOMETHING_WAITS, BUSY = 0, 1, 3  # exit statuses of deliver
+HEALTHY, UNHEALTHY = 0, 1  # of status
+WIDTH = 60  # of a column, for people
 
 
 class Kkt(Command):
@@ -33,7 +35,7 @@ class Kkt(Command):
         self.parser.formatter_class = argparse.RawDescriptionHelpFormatter
         self.parser.description = textwrap.dedent(self.description)
         verbs = self.parser.add_subparsers(required=True, metavar='{status,deliver}')
-        status = verbs.add_parser('status', help="what waits, and what stands in its way")
+        status = verbs.add_parser('status', help="what waits, and what stands in its way; exit status 1: unhealthy")
         status.add_argument('--json', action='store_true', help="for programs")
         status.set_defaults(verb=self._status)
         deliver = verbs.add_parser(
@@ -46,11 +48,21 @@ class Kkt(Command):
         return self.parser
 
     def _status(self, env, args):
-        rows = [self._get_status(register) for register in env['kkt.register'].search([], order='name')]
-        print(json.dumps(rows, ensure_ascii=False, default=str) if args.json else _table(rows))
-        return NOTHING_LEFT
+        report = env['kkt.health']._get_report()
+        rows = [self._get_status(register) for register in self._find(env)]
+        if args.json:
+            print(json.dumps({**report, 'registers': rows}, ensure_ascii=False, default=str))
+        else:
+            print("\n".join([_table(rows), "", *_lines(report)]))
+        return HEALTHY if report['status'] == 'pass' else UNHEALTHY
+
+    def _find(self, env, domain=()):
+        """Registers in use, and those that were archived while something of theirs waits."""
+        registers = env['kkt.register'].with_context(active_test=False).search(domain, order='name')
+        return registers.filtered(lambda register: register.active or register.pending_count)
 
     def _get_status(self, register):
+        head = register.head_id
         return {
             'register': register.name,
             'waiting': register.pending_count,
@@ -62,11 +74,16 @@ class Kkt(Command):
             'redis': 'missing' if register.lease_missing else 'ok',
             'delivered_by': register.delivery_holder or None,
             'epoch': register.delivery_epoch,
+            'archived': not register.active,
+            'waits_for': register.queue_condition or None,
+            'tries': head.attempts,
+            'next_try': head.next_attempt_at or None,
+            'last_error': head.last_error or None,
         }
 
     def _deliver(self, env, args):
         domain = ['|', ('name', '=', args.register), ('serial_number', '=', args.register)] if args.register else []
-        registers = env['kkt.register'].search(domain)
+        registers = self._find(env, domain)
         if args.register and not registers:
             sys.exit(f"There is no register {args.register}. See: odoo kkt status")
         result = registers.action_deliver()
@@ -76,10 +93,17 @@ class Kkt(Command):
         return SOMETHING_WAITS if result['waiting'] or result['rejected'] else NOTHING_LEFT
 
 
+def _lines(report):
+    """The health of delivery, one line for each thing that is not as it should be."""
+    yield "healthy" if report['status'] == 'pass' else "UNHEALTHY"
+    yield from (f"  {reason['text']}" for reason in report['reasons'])
+    yield from (f"  warning: {warning['text']}" for warning in report['warnings'])
+
+
 def _table(rows):
     """Rows as text in columns."""
     if not rows:
         return "There are no registers."
-    cells = [list(rows[0])] + [["" if value is None else str(value) for value in row.values()] for row in rows]
+    cells = [list(rows[0])] + [["" if value is None else str(value)[:WIDTH] for value in row.values()] for row in rows]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells)

@@ -7,6 +7,7 @@ from . import (
     kkt_circuit_breaker,
     kkt_circuit_breaker_event,
     kkt_delivery,
+    kkt_health,
     kkt_ofd,
     kkt_receipt,
     kkt_receipt_attempt,

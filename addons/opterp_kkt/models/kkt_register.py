@@ -102,6 +102,11 @@ class KktRegister(models.Model):
     ofd_pause_reason = fields.Text(related='ofd_id.pause_reason')
     breaker_condition = fields.Selection(related='ofd_id.breaker_id.condition')
 
+    head_id = fields.Many2one('kkt.receipt', "First in the Queue", compute='_compute_head', compute_sudo=True)
+    head_is_handleable = fields.Boolean(compute='_compute_head', compute_sudo=True)
+    queue_condition = fields.Char(compute='_compute_head', compute_sudo=True)
+    queue_text = fields.Html("What the Queue Waits for", compute='_compute_head', compute_sudo=True)
+
     _pos_config_uniq = models.UniqueIndex("(pos_config_id) WHERE active", "This point of sale has a register already.")
     _serial_number_uniq = models.Constraint('unique (serial_number)', "There is a register with this serial number already.")
     _fiscal_drive_number_uniq = models.UniqueIndex(
@@ -137,6 +142,14 @@ class KktRegister(models.Model):
             register.pending_count = sum(row['pending'] for row in own)
             register.rejected_count = sum(row['rejected'] for row in own)
             register.oldest_pending_at = next((row['oldest'] for row in own if row['oldest']), False)
+
+    @api.depends_context('lang', 'tz')
+    def _compute_head(self):
+        """What the queue waits for, with words unless it is on its way as it should be."""
+        found = self.env['kkt.health']._explain(self)
+        for register in self:
+            register.update(found.get(register.id) or {
+                'head_id': False, 'head_is_handleable': False, 'queue_condition': False, 'queue_text': False})
 
     @api.constrains('registration_number', 'fiscal_drive_number', 'driver')
     def _check_numbers(self):
@@ -304,6 +317,16 @@ class KktRegister(models.Model):
                 raise UserError(self.env._("Nothing of %s waits, so there is nothing to hold.", register.name))
             register.delivery_ids._hold(head, self.env._("Held by %s.", self.env.user.name))
         self.env['kkt.watch']._wake()
+
+    def action_handle_head(self):
+        """Ask for the reason, then leave the document out that the queue stands still for."""
+        return self.head_id.action_handle()
+
+    def get_health(self):
+        """What the till asks for once a minute: what waits at the server, for how long (s), and what stands in the way."""
+        self.ensure_one()
+        self.check_access('read')
+        return self.env['kkt.health'].sudo()._get_till_report(self.sudo())
 
     def action_open_receipts(self):
         """The documents of this register."""
