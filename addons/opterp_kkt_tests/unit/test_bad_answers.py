@@ -4,7 +4,6 @@ next document's own answer afterwards. `SLOW=1` tries twenty times as many answe
 
 import json
 import os
-import time
 import tracemalloc
 from contextlib import suppress
 
@@ -17,7 +16,6 @@ from unit.test_transport_http import ACK, ACKNOWLEDGEMENT, DOCUMENT, KEY, TOKEN,
 
 EXAMPLES = 3000 if os.environ.get("SLOW") else 150
 SOON = 0.4  # s: the deadline of what never ends
-LATE = SOON + 1.0  # s: a busy machine
 SECOND = Document("the-next-one", "{}", epoch=7)
 SECOND_ACK = json.dumps(ACKNOWLEDGEMENT | {"idempotency_key": SECOND.idempotency_key}).encode()
 MEGABYTE = 1 << 20
@@ -105,7 +103,7 @@ def possible(status, fields, body):
 
 @pytest.fixture(scope="module")
 def line():
-    with meeting(says(500), timeout=2.0) as (transport, peer):
+    with meeting(says(500)) as (transport, peer):
         yield transport, peer
 
 
@@ -158,7 +156,6 @@ def test_a_broken_answer_is_never_a_verdict_that_was_not_given(line, start, fram
         answer = request()
         peer.wait_until_closed()  # or the next request may go into a connection that is just ending
         assert_proper(answer)
-        assert answer.duration < 2 + LATE
         assert answer.outcome is not A or b" 200" in start and (acknowledged(body) or KEY.encode() in body)
         assert answer.outcome is not R or start.startswith((b"HTTP/1.1 422", b"HTTP/1.1 409"))
     assert transport.send(SECOND).outcome is A, "the next document has its own answer"
@@ -223,13 +220,11 @@ def test_an_answer_without_an_end_costs_little(act, megabytes):
     with meeting(act, timeout=SOON) as (transport, _):
         tracemalloc.start()
         try:
-            begun = time.monotonic()
-            answers = [transport.send(DOCUMENT), transport.lookup(DOCUMENT)]
-            took, peak = time.monotonic() - begun, tracemalloc.get_traced_memory()[1]
+            answers = [transport.send(DOCUMENT), transport.lookup(DOCUMENT)]  # both come: the peer goes on until we leave
+            peak = tracemalloc.get_traced_memory()[1]
         finally:
             tracemalloc.stop()
     for answer in answers:
         assert_proper(answer)
         assert answer.outcome in (U, R, M) and (answer.outcome is U or answer.http_status == 422)
-    assert took < 2 * LATE
     assert peak < (megabytes + 2) * MEGABYTE, f"{peak / MEGABYTE:.1f} MB"

@@ -29,7 +29,7 @@ KEY = "7d1c6d0e-7ad9-11ef-9d6c-0242ac120002:5b8cf1be-7ad9-11ef-a1d3-0242ac120002
 DOCUMENT = Document(KEY, '{"idempotency_key": "…", "document": {"totalSum": 100}}', epoch=7)
 TOKEN = "s3cr3t-T0ken"
 SOON = 0.4  # s: the request deadline of the tests that let it pass
-LATE = SOON + 1.0  # s: a busy machine
+PATIENCE = 60.0  # s: the deadline of all others; it only ends what hangs
 
 ACKNOWLEDGEMENT = {
     "status": "accepted",
@@ -133,7 +133,7 @@ class Peer:
     def stop(self):
         if self.thread.is_alive():
             self.listener.shutdown(socket.SHUT_RDWR)
-            self.thread.join(10)
+            self.thread.join(PATIENCE)
             self.listener.close()
         assert not self.thread.is_alive()
 
@@ -157,7 +157,7 @@ class Peer:
 
     def wait_until_closed(self):
         """Wait for the end of every connection so far, when an act has ended it."""
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + PATIENCE
         while self.closed < self.connections:
             assert time.monotonic() < deadline, "still connected"
             time.sleep(0.001)
@@ -172,7 +172,7 @@ class Peer:
 
 
 @contextmanager
-def transport_to(url, timeout=5.0, token=TOKEN):
+def transport_to(url, timeout=PATIENCE, token=TOKEN):
     transport = open_transport("http", Endpoint(str(url), token, timeout))
     try:
         yield transport
@@ -181,7 +181,7 @@ def transport_to(url, timeout=5.0, token=TOKEN):
 
 
 @contextmanager
-def meeting(*acts, timeout=5.0, tls=None):
+def meeting(*acts, timeout=PATIENCE, tls=None):
     """A transport and the peer that it talks to."""
     with Peer(*acts, tls=tls) as peer, transport_to(peer.url, timeout) as transport:
         yield transport, peer
@@ -296,7 +296,7 @@ def test_an_answer_to_a_document(act, outcome):
 def test_an_acknowledgement_is_read():
     answer = send_to(says(200, ACK))
     assert answer == Answer(A, 200, "", 1_700_000_000_000, "ofd-1", duration=answer.duration)
-    assert 0 < answer.duration < 5
+    assert answer.duration > 0
 
 
 @pytest.mark.parametrize("nonsense", ["1700000000000", 1.7e12, True, -1, 0, 2**48, 10**400, None, [], {}])
@@ -352,10 +352,11 @@ def test_an_empty_answer_is_told_by_its_status():
 
 
 @pytest.mark.parametrize("brackets", ["<", "<style>", "<a", "</"])
-def test_no_page_is_slow_to_clean(brackets):
-    begun = time.monotonic()
-    send_to(says(422, (brackets * 65536)[:65536].encode()))
-    assert time.monotonic() - begun < 1
+def test_a_page_of_brackets_is_cleaned_too(brackets):
+    """What that costs: `make bench`."""
+    words = {"code": "long", "message": (brackets * 60_000)[:60_000]}
+    answer = send_to(says(422, json.dumps({"error": words}).encode()))
+    assert answer.outcome is R and len(answer.message) <= 2000
 
 
 @pytest.mark.parametrize(
@@ -379,7 +380,10 @@ def test_retry_after(status, headers, pause):
 
 
 def test_retry_after_as_a_date_by_our_clock():
-    assert 100 < send_to(says(503, Retry_After=seconds_from(120))).retry_after <= 120
+    until = int(time.time()) + 600
+    began = time.time()
+    pause = send_to(says(503, Retry_After=format_datetime(datetime.fromtimestamp(until, UTC), usegmt=True))).retry_after
+    assert until - time.time() <= pause <= until - began
 
 
 def test_redirects_are_not_followed():
@@ -505,8 +509,7 @@ def test_connection_refused():
 
 def test_connect_timeout():
     with black_hole() as (host, port), transport_to(f"http://{host}:{port}", SOON) as transport:
-        answer = assert_unavailable(transport, "timed out")
-        assert SOON * 0.9 < answer.duration < LATE
+        assert_unavailable(transport, "^timed out$")  # by our deadline: the kernel would say so minutes later, in other words
 
 
 def test_unknown_name(monkeypatch):
@@ -519,9 +522,11 @@ def test_unknown_name(monkeypatch):
 
 
 def test_dead_name_server(monkeypatch):
-    monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **kwargs: time.sleep(3))
+    end = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **kwargs: end.wait(PATIENCE))
     with transport_to("http://ofd.invalid", SOON) as transport:
-        assert assert_unavailable(transport, "no name server answers about ofd.invalid").duration < LATE
+        assert_unavailable(transport, "no name server answers about ofd.invalid")  # it still does not
+    end.set()
 
 
 def find(monkeypatch, *addresses, family=socket.AF_INET):
@@ -531,11 +536,25 @@ def find(monkeypatch, *addresses, family=socket.AF_INET):
     monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **kwargs: found)
 
 
-def test_a_dead_address_leaves_time_for_the_next(monkeypatch):
-    with black_hole() as dead, meeting(says(200, ACK), timeout=1.0) as (transport, peer):
+@pytest.fixture
+def allowed(monkeypatch):
+    """The seconds that the sockets of this thread were told, one after the other: what is left, as the transport counts."""
+    told, tell, ours = [], socket.socket.settimeout, threading.current_thread()
+
+    def settimeout(self, seconds):
+        if seconds and threading.current_thread() is ours:
+            told.append(seconds)
+        tell(self, seconds)
+
+    monkeypatch.setattr(socket.socket, "settimeout", settimeout, raising=False)
+    return told
+
+
+def test_a_dead_address_leaves_time_for_the_next(monkeypatch, allowed):
+    with black_hole() as dead, meeting(says(200, ACK), timeout=4.0) as (transport, peer):
         find(monkeypatch, dead, ("127.0.0.1", peer.port))
         answer = transport.send(DOCUMENT)
-    assert answer.outcome is A and 0.4 < answer.duration < 1.0
+    assert answer.outcome is A and allowed[0] <= 2.0, "half of the time for the dead address, half for the other"
 
 
 def test_an_address_family_that_the_machine_lacks_is_passed_over(monkeypatch):
@@ -552,7 +571,7 @@ def test_tls_with_a_plain_server():
 
 def test_tls_handshake_that_hangs():
     with Peer(reading=hangs) as peer, transport_to(f"https://localhost:{peer.port}", SOON) as transport:
-        assert assert_unavailable(transport, "timed out").duration < LATE
+        assert_unavailable(transport, "timed out")
 
 
 # Sent, or nobody knows.
@@ -596,34 +615,36 @@ def test_the_deadline_is_a_total(act, kept):
             transport.send(DOCUMENT)
             time.sleep(SOON)  # an idle connection's timeout is no request's
         answer = transport.send(DOCUMENT)
-    assert (answer.outcome, answer.message) == (U, "timed out")
-    assert SOON * 0.9 < answer.duration < LATE
+    assert (answer.outcome, answer.message) == (U, "timed out"), "or the peer came to its end"
 
 
 @pytest.mark.parametrize("encrypted", [False, True], ids=["plain", "tls"])
 def test_the_deadline_holds_while_sending(trusted, encrypted):
+    parts, given_up = [], threading.Event()
+
     def reads_slowly(connection):
-        for _ in range(40):
-            connection.recv(16384)
-            time.sleep(0.05)
+        while not given_up.wait(0.05) and (part := connection.recv(16384)):
+            parts.append(len(part))
 
     with Peer(reading=reads_slowly, tls=trusted if encrypted else None) as peer:
         with transport_to(peer.url, SOON) as transport:
             answer = transport.send(Document(KEY, "x" * 30_000_000, 1))
+            given_up.set()
     assert answer.outcome is U and answer.message.endswith("timed out")
-    assert answer.duration < LATE
+    assert sum(parts) < 15_000_000, "it gave up in the middle of sending"
 
 
 @pytest.mark.parametrize(
     "encrypted", [False, True], ids=["then the answer hangs", "then the handshake hangs"]
 )
-def test_the_time_that_connecting_took_is_gone(monkeypatch, encrypted):
+def test_the_time_that_connecting_took_is_gone(monkeypatch, allowed, encrypted):
     with black_hole() as dead, Peer(hangs, reading=hangs if encrypted else None) as peer:
         find(monkeypatch, dead, ("127.0.0.1", peer.port))
         with transport_to(f"{'https' if encrypted else 'http'}://localhost:{peer.port}", 1.0) as transport:
             answer = transport.send(DOCUMENT)
     assert answer.outcome is (Outcome.UNAVAILABLE if encrypted else U)
-    assert 0.9 < answer.duration < 1.4, "half of the time for the dead address, half for the other"
+    dead_address, *others = allowed
+    assert others and dead_address + max(others) <= 1.0, "the dead address had its share, the other has what is left"
 
 
 def test_an_endless_answer_is_cut():
@@ -632,17 +653,16 @@ def test_an_endless_answer_is_cut():
         while True:
             connection.sendall(b" " * 65536)
 
-    answer = send_to(floods, timeout=5.0)
-    assert (answer.outcome, answer.http_status) == (U, 200) and answer.duration < 2
+    answer = send_to(floods)
+    assert (answer.outcome, answer.http_status) == (U, 200), "read up to the limit, not up to the deadline"
 
 
-def test_an_answer_just_in_time():
-    with meeting(then(lambda _: time.sleep(SOON * 0.5), says(200, ACK)), timeout=SOON * 2.5) as (
-        transport,
-        peer,
-    ):
-        for _ in range(3):  # each request has the whole time again
+def test_each_request_has_the_whole_time_again(allowed):
+    with meeting(then(lambda _: time.sleep(SOON), says(200, ACK))) as (transport, peer):
+        for _ in range(3):
+            allowed.clear()
             assert transport.send(DOCUMENT).outcome is A
+            assert max(allowed) > PATIENCE - SOON, "less is left after the request before"
         assert peer.connections == 1
 
 
@@ -661,7 +681,7 @@ def test_one_connection_is_kept():
 def test_an_idle_connection_that_was_closed_is_opened_again():
     with meeting(then(says(200, ACK), closes), says(200, ACK)) as (transport, peer):
         assert transport.send(DOCUMENT).outcome is A
-        time.sleep(0.1)
+        peer.wait_until_closed()
         assert transport.send(DOCUMENT).outcome is A
         assert peer.connections == 2
 
@@ -735,8 +755,7 @@ def test_tls_with_a_trusted_certificate(trusted):
 @pytest.mark.parametrize("act", DRIPS)
 def test_the_deadline_is_a_total_with_tls(trusted, act):
     answer = send_to(act, timeout=SOON, tls=trusted)
-    assert answer.outcome is U and answer.message.endswith("timed out")
-    assert answer.duration < LATE
+    assert answer.outcome is U and answer.message.endswith("timed out"), "or the peer came to its end"
 
 
 def test_tls_that_breaks_after_sending_is_unknown(trusted):
@@ -885,7 +904,7 @@ heads = st.builds(
 
 @pytest.fixture(scope="module")
 def anything():
-    with meeting(closes, timeout=2.0) as (transport, peer):
+    with meeting(closes) as (transport, peer):
         yield transport, peer
 
 
@@ -944,10 +963,9 @@ def test_the_emulator_end_to_end(emulator):
     with transport_to(url) as transport, transport_to(url, token="wrong") as stranger:
         assert transport.check().outcome is Outcome.ABSENT
         assert stranger.check().outcome is M and stranger.send(document(1)).outcome is M
+        began = int(time.time() * 1000)
         accepted = transport.send(document(1))
-        assert (
-            accepted.outcome is A and accepted.ofd_id and abs(accepted.server_time / 1000 - time.time()) < 60
-        )
+        assert accepted.outcome is A and accepted.ofd_id and began <= accepted.server_time <= time.time() * 1000
         for again in (transport.send(document(1)), transport.lookup(document(1))):
             assert (again.outcome, again.ofd_id, again.server_time) == (
                 A,
