@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 # mode -> its settings with their defaults; every mode but "ok" also takes `count`.
@@ -13,6 +13,7 @@ MODES: dict[str, dict[str, Any]] = {
     "garbage": {},
     "other_key": {},
     "slow": {"seconds": 1},
+    "wait": {},
     "drip": {"seconds": 30},
     "hang": {},
     "drop": {},
@@ -30,6 +31,7 @@ class Fault:
     garbage            200 with a page of HTML (a captive portal), not accepted
     other_key          200 that acknowledges some other key, not accepted
     slow               decided and answered `seconds` later; not accepted when the client has left by then
+    wait               decided and answered when the next order for a mode comes, or a reset
     drip               decided at once, then the answer byte by byte over `seconds`
     drop               decided (so accepted, when good), then closed without an answer
     hang, reset        the network is cut: never answered / closed at once by RST, not accepted, lookups too
@@ -40,6 +42,7 @@ class Fault:
     status: int | None = None
     retry_after: float | None = None
     seconds: float | None = None
+    order: int = field(default=0, compare=False)  # of how many
 
     @property
     def cuts_network(self) -> bool:
@@ -52,7 +55,7 @@ class Fault:
         return replace(self, count=self.count - 1) if self.count > 1 else Fault()
 
     def as_dict(self) -> dict[str, Any]:
-        return {name: value for name, value in asdict(self).items() if value is not None}
+        return {name: value for name, value in asdict(self).items() if value is not None and name != "order"}
 
 
 def parse_fault(order: dict[str, Any]) -> Fault:

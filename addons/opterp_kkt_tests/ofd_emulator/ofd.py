@@ -6,6 +6,7 @@ import hashlib
 import json
 import threading
 import time
+from dataclasses import replace
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -62,6 +63,7 @@ class Operator:
         self._history = history
         self._token = token
         self._lock = threading.Lock()
+        self._orders = 0
         self._forget_orders()
 
     # -- requests under /v1 ----------------------------------------------------------------------------------
@@ -142,7 +144,12 @@ class Operator:
 
     def set_fault(self, fault: Fault) -> None:
         with self._lock:
-            self._fault = fault
+            self._orders += 1
+            self._fault = replace(fault, order=self._orders)
+
+    def is_in_force(self, fault: Fault) -> bool:
+        """Whether no other fault was ordered since; it may have been used up."""
+        return fault.order == self._orders
 
     def refuse(self, match: str, code: str, message: str) -> None:
         """Answer 422 to documents whose body contains `match`; an empty one clears all such orders."""
@@ -160,6 +167,7 @@ class Operator:
             self._forget_orders()
 
     def _forget_orders(self) -> None:
+        self._orders += 1
         self._fault = Fault()
         self._refusals: dict[bytes, tuple[str, str]] = {}
         self._failures: dict[bytes, int] = {}

@@ -44,6 +44,7 @@ WORDS = {
     "slow": ("Медленно", "Slow"),
     "slow_3": ("Медленно, 3 с", "Slow, 3 s"),
     "hang": ("Не отвечает", "Hang"),
+    "wait": ("Медлит до следующего указания", "Waits for the next order"),
     "drop": ("Принимает, но ответ теряется", "Accepts, but loses the answer"),
     "drip": ("Ответ по байту", "Answers byte by byte"),
     "garbage": ("Мусор вместо ответа", "Garbage for an answer"),

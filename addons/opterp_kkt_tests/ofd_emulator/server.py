@@ -116,6 +116,12 @@ class Handler(BaseHTTPRequestHandler):
         else:
             self.meet_ok(request, record, fault)
 
+    def meet_wait(self, request: ofd.Request, record: Record, fault: Fault) -> None:
+        while self.server.operator.is_in_force(fault):
+            if self.client_leaves(0.02):
+                return self.drop(record)
+        self.meet_ok(request, record, fault)
+
     def meet_drip(self, request: ofd.Request, record: Record, fault: Fault) -> None:
         answer = self.server.operator.decide(record, request, ends=False)
         if answer is None:

@@ -20,17 +20,17 @@ def test_redis_is_flushed_hung_and_killed():
         server.client.set("lease", "held")
         server.flush()
         assert server.client.get("lease") is None
-        impatient = redis.Redis(port=server.port, socket_timeout=0.2)
+        impatient, patient = (redis.Redis(port=server.port, socket_timeout=seconds) for seconds in (0.2, 60))
         server.pause()
         with pytest.raises(redis.TimeoutError):
             impatient.ping()
         server.resume()
-        assert impatient.ping()
+        assert patient.ping()
         server.kill()
         with pytest.raises(redis.ConnectionError):
             impatient.ping()
         server.start()
-        assert impatient.ping()
+        assert patient.ping()
     assert not psutil.pid_exists(server.pid)
 
 
@@ -61,17 +61,17 @@ def test_a_clock_jumps_while_its_process_runs_and_the_monotonic_one_does_not():
         stdout=subprocess.PIPE,
     ) as process:
 
-        def errors():
+        def look():
             process.stdin.write("\n")
             process.stdin.flush()
-            wall, monotonic = map(float, process.stdout.readline().split())
-            return round(wall - time.time()), round(monotonic - time.monotonic())
+            return map(float, process.stdout.readline().split())
 
-        assert errors() == (0, 0)
-        clock.set(+3600)
-        assert errors() == (3600, 0)
-        clock.set(-120)
-        assert errors() == (-120, 0)
+        for offset in (0, +3600, -120):
+            clock.set(offset)
+            began, began_monotonic = time.time(), time.monotonic()
+            wall, monotonic = look()
+            assert began - 0.001 <= wall - offset <= time.time() + 0.001
+            assert began_monotonic <= monotonic <= time.monotonic()
 
 
 def test_the_emulator_misbehaves_on_demand_and_remembers_across_its_restart():
@@ -87,7 +87,7 @@ def test_the_emulator_misbehaves_on_demand_and_remembers_across_its_restart():
         headers = {"Idempotency-Key": "k", "X-Delivery-Epoch": "1"}
         ofd.mode("fail", status=500, count=1)
         statuses = [
-            requests.post(f"{ofd.url}/v1/documents", json=body, headers=headers, timeout=5).status_code for _attempt in range(2)
+            requests.post(f"{ofd.url}/v1/documents", json=body, headers=headers, timeout=60).status_code for _attempt in range(2)
         ]
         assert statuses[0] == 500 and statuses[1] in (200, 201)
         ofd.restart()
