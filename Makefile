@@ -1,10 +1,12 @@
 # Every target first sets up what is missing (docker/setup.sh) and starts this checkout's own PostgreSQL and Redis,
-# which stop with it. Ports: see docker/env.sh. Tests take SLOW=1 for the long runs.
+# which stop with it. Ports: see docker/env.sh. ONLY=poc_5, or a test file's path, runs a part of test or poc.
 export KKT_STARTED := $(shell date +%s)
 during := docker/services.sh during
 python := .run/venv/bin/python
 
-.PHONY: help setup demo test run poc poc-full nemesis bench clean
+export ONLY
+
+.PHONY: help setup demo test run poc proofs nemesis bench clean
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
 
@@ -14,23 +16,22 @@ setup: ## system packages, Odoo 19 and a Python environment, where missing
 demo: setup ## sell, cut the network, bring it back: the whole job in one run
 	@$(during) sh -c 'docker/database.sh demo && exec $(python) addons/opterp_kkt_tests/demo.py'
 
-test: setup ## every test, browser tours included
+test: setup ## every test, browser tours included; ONLY=poc_5 or a file's path: a part
 	@$(during) docker/test.sh
 
 run: setup ## the demo shop in your browser, until Ctrl-C
 	@$(during) docker/run.sh
 
-poc: setup ## the proofs over real processes
-	@$(during) docker/test.sh poc
+poc: setup ## the proofs over real processes; ONLY=5: POC-5
+	@ONLY=$(ONLY:%=poc_%) $(during) docker/test.sh poc
 
-poc-full: setup ## POC-4 at full size: 4 000 receipts of 40 tills through a day without the operator
-	@$(during) sh -c 'docker/database.sh template && FULL=1 exec .run/venv/bin/pytest -p no:odoo -v -s \
-		addons/opterp_kkt_tests/poc/test_poc_4_offline.py'
+proofs: setup ## everything at full length: SLOW, FULL, many seeds (an hour and more)
+	@SLOW=1 FULL=1 $(during) docker/test.sh all
 
-nemesis: setup ## faults of all kinds while the tills sell: SEED=7 MINUTES=2 REGISTERS=4 RATE=4 ONLY="KIND …"
+nemesis: setup ## faults of all kinds while the tills sell: SEED=7 MINUTES=2 REGISTERS=4 RATE=4 KINDS="KIND …"
 	@$(during) sh -c 'docker/database.sh template && exec $(python) addons/opterp_kkt_tests/poc/nemesis \
 		$(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES)) $(if $(REGISTERS),--registers $(REGISTERS)) \
-		$(if $(RATE),--rate $(RATE)) $(if $(ONLY),--only $(ONLY))'
+		$(if $(RATE),--rate $(RATE)) $(if $(KINDS),--only $(KINDS))'
 
 bench: setup ## side-by-side measurements
 	@$(during) sh -c 'docker/database.sh template && exec $(python) addons/opterp_kkt_tests/bench'

@@ -43,7 +43,7 @@ class DeliverNow:
 
     def __init__(self, host: Odoo, name: str, register_ids: list[int] | None = None):
         self.name = f"Deliver now at {name}"
-        self._client = Client(host, timeout=180)
+        self._client = Client(host, timeout=600)
         self._registers = register_ids or self._client.call("kkt.register", "search", [])
         self._pool = ThreadPoolExecutor(1)
         self._answer: Future | None = None
@@ -54,6 +54,9 @@ class DeliverNow:
 
     def _call(self) -> Told:
         return Told(self.name, **self._client.call("kkt.register", "action_deliver", self._registers))
+
+    def is_done(self) -> bool:
+        return self._answer.done()
 
     def answer(self) -> Told:
         return self._answer.result()
@@ -74,8 +77,11 @@ class Command:
                 self._command, env=self._environment, cwd=ROOT, stdout=subprocess.PIPE, stderr=log, text=True)
         return self
 
+    def is_done(self) -> bool:
+        return self.process.poll() is not None
+
     def answer(self) -> Told:
-        out, _errors = self.process.communicate(timeout=180)
+        out, _errors = self.process.communicate(timeout=600)
         assert self.process.returncode in STATUSES, f"{self.name} ended with {self.process.returncode}: see {self._log}"
         told = Told(self.name, **json.loads(out.splitlines()[-1]))
         expected = 3 if told.busy else 1 if told.waiting or told.rejected else 0
@@ -89,7 +95,7 @@ class Barrier:
     def __init__(self, database: Database):
         self._database = database
 
-    def wait(self, count: int, seconds: float = 150.0):
+    def wait(self, count: int, seconds: float = 300.0):
         """Wait until so many stand at the barrier."""
         wait_until(lambda: self.waiting() >= count, seconds, f"{count} deliverers at the barrier", 0.1)
 
@@ -137,8 +143,15 @@ class Breaker:
             " extract(epoch FROM clock_timestamp())::float8 * 1000 AS now FROM kkt_circuit_breaker WHERE id = %s", self._id)
         return row
 
-    def wait_for(self, state: str, seconds: float = 120.0) -> dict:
+    def wait_for(self, state: str, seconds: float = 300.0) -> dict:
         return wait_until(lambda: (row := self.row())["state"] == state and row, seconds, f"a breaker that is {state}", 0.02)
+
+    def let_recovery_pass(self):
+        """What waits for the end of its recovery time finds that it is over: the moments are moved, not the clock."""
+        self._database.execute(
+            "UPDATE kkt_circuit_breaker SET opened_at = opened_at - recovery_timeout * interval '1 second',"
+            " retry_at = retry_at - recovery_timeout * interval '1 second', version = version + 1"
+            " WHERE id = %s AND state = 'open'", self._id)
 
     def events(self) -> list[dict]:
         """Its transitions, oldest first; `at` in ms since 1970."""

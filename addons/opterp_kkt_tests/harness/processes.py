@@ -69,7 +69,7 @@ class Server:
     manager it starts and stops; whatever is still alive when Python ends is killed.
     """
 
-    start_timeout = 60.0
+    start_timeout = 120.0
     stop_signal = signal.SIGTERM
     _alive: set["Server"] = set()
 

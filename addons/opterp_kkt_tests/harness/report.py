@@ -1,16 +1,19 @@
 # Part of OPTERP KKT. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 """What a proof tells the reader: step lines while it runs, and POC_REPORT.md when all have run."""
 
+import json
 import os
 import platform
 import subprocess
+import sys
 import time
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
+from pathlib import Path
 
 import psycopg2
-from harness.processes import ROOT
+from harness.processes import ROOT, RUN
 from harness.stack import environment_dsn
 
 
@@ -71,6 +74,23 @@ class Report:
         """The go/no-go line. `failures` counts all proofs that failed, also those that no scenario tells of."""
         return f"NO-GO: {failures} failed" if failures else f"GO: {len(self.scenarios)} scenarios, nothing failed"
 
+    def save(self, failures: int):
+        """Keep what was found where `KKT_REPORT` says, else among the logs."""
+        path = Path(os.environ.get("KKT_REPORT") or RUN / "log" / "proofs.json")
+        facts = {"began": time.time() - self.seconds, "failures": failures, "scenarios": [asdict(s) for s in self.scenarios]}
+        path.write_text(json.dumps(facts))
+
+    @property
+    def seconds(self) -> float:
+        return (datetime.now().astimezone() - self.began).total_seconds()
+
+    def load(self, path: Path) -> int:
+        """Add what another run has kept; return how many of its proofs failed."""
+        facts = json.loads(path.read_text())
+        self.began = min(self.began, datetime.fromtimestamp(facts["began"]).astimezone())
+        self.scenarios += [Scenario(**scenario) for scenario in facts["scenarios"]]
+        return facts["failures"]
+
     def write(self, failures: int, path=ROOT / "POC_REPORT.md"):
         ended = datetime.now().astimezone()
         lines = [
@@ -98,6 +118,12 @@ class Report:
         path.write_text("\n".join(lines))
 
 
+def combine(paths: list[str]):
+    """Write POC_REPORT.md of runs that went side by side."""
+    report = Report()
+    report.write(sum(report.load(Path(path).with_suffix(".json")) for path in paths))
+
+
 def versions() -> dict[str, str]:
     """What the proofs ran on."""
     return {
@@ -121,3 +147,7 @@ def _postgres_version() -> str:
         return connection.get_parameter_status("server_version")
     finally:
         connection.close()
+
+
+if __name__ == "__main__":
+    combine(sys.argv[1:])

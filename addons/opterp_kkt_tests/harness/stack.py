@@ -263,7 +263,7 @@ class Odoo(Server):
     registry. What the server says is in `log`; `errors()` lists the lines that a proof should not see.
     """
 
-    start_timeout = 120.0
+    start_timeout = 300.0
 
     def __init__(
         self,
@@ -390,5 +390,9 @@ class Emulator(Server):
         """First acceptances, in the order of their arrival."""
         return [request for request in self.history() if is_acceptance(request)]
 
-    def wait_accepted(self, count: int, seconds: float = 60.0):
+    def under_way(self) -> list[str]:
+        """Keys of what was sent and has no answer yet."""
+        return [request["key"] for request in self.history() if request["outcome"] == "in_flight"]
+
+    def wait_accepted(self, count: int, seconds: float = 300.0):
         return wait_until(lambda: len(self.accepted()) >= count, seconds, f"{count} accepted documents", 0.2)

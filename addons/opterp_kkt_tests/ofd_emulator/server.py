@@ -10,6 +10,7 @@ import struct
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -120,7 +121,7 @@ class Handler(BaseHTTPRequestHandler):
         while self.server.operator.is_in_force(fault):
             if self.client_leaves(0.02):
                 return self.drop(record)
-        self.meet_ok(request, record, fault)
+        self.meet_slow(request, record, replace(fault, seconds=0))
 
     def meet_drip(self, request: ofd.Request, record: Record, fault: Fault) -> None:
         answer = self.server.operator.decide(record, request, ends=False)

@@ -24,12 +24,12 @@ def environment():
 
 @pytest.fixture(scope="session")
 def report(environment, request):
-    """Step lines, the summary and go or no-go; POC_REPORT.md is written when the last proof has run."""
+    """Step lines, the summary and go or no-go; what was found is kept for POC_REPORT.md."""
     report = Report()
     yield report
     failures = request.session.testsfailed
     print(f"\n{report.table()}\n\n{report.decision(failures)}")
-    report.write(failures)
+    report.save(failures)
 
 
 @pytest.fixture

@@ -102,12 +102,13 @@ def waiting_shop(shop: Shop, sales: int, **options) -> tuple[Odoo, Till]:
 
 def test_an_upgrade_changes_nothing_of_what_waits(shop, report):
     with report.scenario("life: upgrade with undelivered receipts") as scenario:
-        shop.ofd.mode("hang")
+        shop.ofd.mode("wait")
         host = shop.host()
         till = shop.till(host)
+        set_number(till, "request_timeout", 600)
         for _number in range(5):
             till.sell()
-        wait_until(lambda: shop.database.value(SENDING), 30, "a document under way")
+        wait_until(lambda: shop.database.value(SENDING), 300, "a document under way")
         host.kill()
         before = shop.database.query(RECEIPTS)
         states = [row["receipt"]["state"] for row in before]
@@ -188,7 +189,7 @@ def _doubles_nothing(shop: Shop, copy: Database):
     known = len(shop.ofd.history())
     with Odoo(copy, redis_url=shop.redis.url) as host:
         Till(host, shop.configs()[0]).sell()
-        wait_until(lambda: {receipt.state for receipt in read_receipts(copy)} == {"delivered"}, 60, "delivery by the copy", 0.2)
+        wait_until(lambda: {receipt.state for receipt in read_receipts(copy)} == {"delivered"}, 300, "delivery by the copy", 0.2)
         assert host.errors() == []
     _judge_copy(shop, copy, shop.ofd.history(since=known))
 
@@ -250,7 +251,7 @@ class Drives:
         try:
             for drive in (NEW_DRIVE, self.old):
                 sold = len(self.till.seconds)
-                wait_until(lambda sold=sold: len(self.till.seconds) > sold + 4, 30, "sales before the next drive")
+                wait_until(lambda sold=sold: len(self.till.seconds) > sold + 4, 300, "sales before the next drive")
                 self.admin.call("kkt.register", "write", [self.register["id"]], {"fiscal_drive_number": drive})
         finally:
             done.set()
@@ -324,7 +325,7 @@ def _uninstall(admin: Client) -> set[str]:
         "base.module.uninstall", "create", {"module_ids": [[6, 0, admin.call("ir.module.module", "search", MODULE)]]})
     listed = admin.call("base.module.uninstall", "read", [wizard], ["model_ids"])[0]["model_ids"]
     names = {row["model"] for row in admin.call("ir.model", "read", listed, ["model"])}
-    wait_until(lambda: _try_to_uninstall(admin, wizard), 120, "a moment without crons", 1)
+    wait_until(lambda: _try_to_uninstall(admin, wizard), 300, "a moment without crons", 1)
     return names
 
 

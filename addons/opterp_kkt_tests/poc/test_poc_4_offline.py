@@ -2,20 +2,22 @@
 """POC-4, eight hours offline: the OFD is away for a shop's day. Tills sell on as if nothing was, servers and PostgreSQL
 crash meanwhile, and what has gathered is delivered when the network is back: all of it, in order, once.
 
-At least 400 receipts of 6 tills; `FULL=1` (`make poc-full`) takes 4 000 of 40.
+At least 200 receipts of 6 tills; `FULL=1` (`make proofs`) takes 4 000 of 40.
 """
 
 import math
 import os
+import socket
 import statistics
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from functools import partial
 
+import psycopg2
 from harness import audit, judge
-from harness.contest import Breaker
+from harness.contest import Breaker, set_number
 from harness.processes import wait_until
 from harness.proxy import LATENCY, Proxy
 from harness.report import Scenario
@@ -25,7 +27,7 @@ from harness.traffic import Sale, Traffic
 from poc.nemesis.run import SET_NUMBER
 
 # RATE is orders per second, all tills together, where the machine can do that.
-RECEIPTS, TILLS, HOSTS, RATE = (4000, 40, 3, 6.0) if os.environ.get("FULL") else (400, 6, 2, 10.0)
+RECEIPTS, TILLS, HOSTS, RATE = (4000, 40, 3, 6.0) if os.environ.get("FULL") else (200, 6, 2, 10.0)
 SAMPLE = RECEIPTS // 10  # sales with the OFD up, before the day without it and once more after it
 OFFLINE = 7 * SAMPLE  # sales of that day; the rest is sold while the queues drain
 EIGHT_HOURS = 8 * 3600.0
@@ -207,19 +209,75 @@ def refusals(traffic: Traffic) -> dict[str, int]:
     return {name: count for name, count in traffic.complaints.items() if not name.startswith(LOST_ANSWERS)}
 
 
+# --- cause and effect ---------------------------------------------------------------------------------------------
+
+# What delivery writes about a register, a document, an OFD and its breaker, as a transaction of its own would lock it.
+LOCK = "SELECT FROM {} FOR NO KEY UPDATE"
+WRITTEN_BY_DELIVERY = ("kkt_delivery", "kkt_receipt", "kkt_ofd", "kkt_circuit_breaker")
+
+
+class Listener:
+    """An address that takes connections and never says a word; counts who came."""
+
+    def __enter__(self):
+        self.socket = socket.create_server(("127.0.0.1", 0))
+        self.socket.settimeout(0)
+        self.port = self.socket.getsockname()[1]
+        return self
+
+    def __exit__(self, *exc):
+        self.socket.close()
+
+    def came(self) -> int:
+        count = 0
+        with suppress(BlockingIOError):
+            while self.socket.accept():
+                count += 1
+        return count
+
+
+def test_selling_waits_for_nothing_of_delivery(report, shop):
+    """A deliverer is stopped in the middle of a sending, all that delivery writes is locked, OFD and Redis never answer.
+    None of that ends before the sales are answered: a sale that waited for any of it would never be.
+    """
+    with report.scenario("POC-4: selling needs nothing of delivery") as story, Listener() as redis, Listener() as ofd:
+        seller = shop.host(crons=0, redis_url=f"redis://127.0.0.1:{redis.port}/0")
+        till = shop.till(seller)
+        set_number(till, "request_timeout", 600)
+        shop.ofd.mode("wait")
+        deliverer = shop.host()
+        till.sell()
+        wait_until(shop.ofd.under_way, 300, "a document under way")
+        deliverer.pause()
+        shop.database.execute("UPDATE kkt_ofd SET url = %s", f"http://127.0.0.1:{ofd.port}")
+        with closing(psycopg2.connect(dbname=shop.database.name, **shop.database.dsn)) as connection:
+            for table in WRITTEN_BY_DELIVERY:
+                connection.cursor().execute(LOCK.format(table))
+            for _number in range(10):
+                till.sell()
+            assert len(shop.ofd.under_way()) == 1
+        assert (redis.came(), ofd.came()) == (0, 0), "a sale opens no connection but PostgreSQL's"
+        story.figure("10 sales were answered while the deliverer was stopped in the middle of a sending, its locks and all that"
+                     " it writes were held, Redis and OFD hung; the seller called neither")
+        shop.database.execute("UPDATE kkt_ofd SET url = %s", shop.ofd.url)
+        deliverer.resume()
+        shop.ofd.mode("ok")
+        shop.settle()
+        assert shop.violations() == []
+
+
 # --- the verdict -------------------------------------------------------------------------------------------------
 
 
 def judge_selling(story: Scenario, day: Day):
     away, up = day.seconds(day.away), day.seconds(*day.up)
-    ratio = statistics.median(away) / statistics.median(up)
+    ratio = statistics.median(away) / statistics.median(up)  # told, not judged: see the proof below
     story.figure(
         f"a sale takes {milliseconds(away)} with the OFD away ({len(away)} sales), {milliseconds(up)} with it up ({len(up)}):"
         f" ratio of medians {ratio:.2f}")
     lost = ", ".join(f"{name} {count}" for name, count in day.traffic.complaints.most_common())
     story.figure(f"no sale refused; calls without an answer, made again: {lost or 'none'}")
     assert not refusals(day.traffic)
-    assert ratio < 2, "selling is slower without the OFD"
 
 
 def judge_breaker(story: Scenario, day: Day):
@@ -233,8 +291,9 @@ def judge_breaker(story: Scenario, day: Day):
         f"the breaker opened and let {probes} probes through: {len(attempts)} attempts in the {lasted / RECOVERY:.0f} recovery"
         f" times without the OFD (at 60 s each, eight hours are {EIGHT_HOURS / 60:.0f})")
     assert probes >= 2, "the breaker did not open, or gave up"
-    assert len(attempts) <= 5 + TILLS + lasted / RECOVERY + 1, "hammered"
-    reached = [request for request in history if day.cut + 1 < request["arrived"] / 1000 < day.back]
+    assert len(attempts) <= 5 + TILLS + probes + 1, "hammered"
+    claimed = {note["row"]["idempotency_key"]: note["at"] for note in reversed(attempts)}  # first after the cut
+    reached = [r for r in history if r["key"] in claimed and claimed[r["key"]] < r["arrived"] / 1000 < day.back]
     assert not reached, f"the network was not cut: {reached}"
     violations = [
         *judge.legal_transitions(events),

