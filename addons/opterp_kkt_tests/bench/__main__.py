@@ -1,4 +1,4 @@
-"""Side-by-side measurements: `make bench`, or `python addons/opterp_kkt_tests/bench sale|crowd|drain`.
+"""Side-by-side measurements: `make bench`, or `python addons/opterp_kkt_tests/bench sale|crowd|drain|small`.
 
 Every figure is a ratio of medians of two things that ran interleaved, since machines are noisy.
 """
@@ -7,9 +7,9 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).resolve().parents[1]), str(Path(__file__).resolve().parents[2] / "opterp_kkt")]
 
-from bench import crowd, drain, sale  # noqa: E402  (the paths must be set first)
+from bench import crowd, drain, sale, small  # noqa: E402  (the paths must be set first)
 
-PARTS = {"sale": sale.main, "crowd": crowd.main, "drain": drain.main}
+PARTS = {"sale": sale.main, "crowd": crowd.main, "drain": drain.main, "small": small.main}
 
 if __name__ == "__main__":
     chosen = sys.argv[1:] or list(PARTS)
