@@ -69,17 +69,18 @@ write_report() { PYTHONPATH=$tests python -m harness.report "${@/#/$logs/}"; }
 
 # Test files that ONLY names: a path, or a part of their names.
 chosen() {
-    if [ -e "$ONLY" ]; then echo "$ONLY"; else compgen -G "$tests/*/test_*$ONLY*.py"; fi
+    if [ -e "$ONLY" ]; then echo "$ONLY"; else compgen -G "$tests/*/test_*.py" | grep -F -- "$ONLY"; fi
 }
 
 only() {
-    local file files=() odoo=()
-    for file in $(chosen || fail "no test has $ONLY in its name"); do
+    local file list files=() odoo=()
+    list=$(chosen) || fail "no test has $ONLY in its name"
+    for file in $list; do
         if [[ $file == *tests/tests/* ]]; then odoo+=("/${file#addons/}"); else files+=("$file"); fi
     done
     [ ${#odoo[@]} = 0 ] || odoo_tests "$(IFS=,; echo "${odoo[*]}")"
     [ ${#files[@]} = 0 ] || {
-        docker/database.sh template
+        [[ ${files[*]} != *tests/poc/* ]] || docker/database.sh template
         proofs proofs "${files[@]}"
     }
 }
