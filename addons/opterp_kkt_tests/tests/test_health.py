@@ -88,7 +88,7 @@ class TestHealthHttp(HealthCommon, HttpCase):
 
     def test_an_archived_register_waits_too(self):
         self._wait(minutes=6)
-        self.register.active = False
+        self._archive_register()
         self.assertEqual(self._ask()[0], ['late'])
 
     def test_rejected_is_business(self):
@@ -288,7 +288,7 @@ class TestStatusCommand(HealthCommon):
 
     def test_archived_register_with_a_queue(self):
         receipt = self._wait(minutes=1)
-        self.register.active = False
+        self._archive_register()
         self.assertTrue(self._get_row()['archived'])
         self.assertIn(self.register, Kkt()._find(self.env))
         receipt.sudo().state = 'rejected'
