@@ -13,6 +13,7 @@ from . import (
     kkt_receipt_attempt,
     kkt_receipt_handle,
     kkt_register,
+    kkt_register_delivery,
     kkt_watch,
     mail_activity,
     pos_config,
