@@ -34,7 +34,7 @@ class Kkt(Command):
     def _get_parser(self):
         self.parser.formatter_class = argparse.RawDescriptionHelpFormatter
         self.parser.description = textwrap.dedent(self.description)
-        verbs = self.parser.add_subparsers(required=True, metavar='{status,deliver}')
+        verbs = self.parser.add_subparsers(required=True, metavar='{status,deliver,show}')
         status = verbs.add_parser('status', help="what waits, and what stands in its way; exit status 1: unhealthy")
         status.add_argument('--json', action='store_true', help="for programs")
         status.set_defaults(verb=self._status)
@@ -42,7 +42,12 @@ class Kkt(Command):
             'deliver', help="one pass; exit status 0: nothing left, 1: something waits or was rejected, 3: busy")
         deliver.add_argument('--register', metavar='NAME', help="only this register (name or serial number)")
         deliver.set_defaults(verb=self._deliver)
-        for parser in (status, deliver):
+        show = verbs.add_parser('show', help="a document: JSON, the binary of the format (TLV), or that in hex with tag names")
+        show.add_argument('document', metavar='DRIVE/FD', help="number of the fiscal drive / FD number")
+        show.add_argument('--as', dest='form', choices=('json', 'tlv'), default='json')
+        show.add_argument('--hex', action='store_true', help="with --as tlv: readable")
+        show.set_defaults(verb=self._show)
+        for parser in (status, deliver, show):
             parser.add_argument('-c', '--config', help="Odoo's configuration file")
             parser.add_argument('-d', '--database', required=True)
         return self.parser
@@ -91,6 +96,18 @@ class Kkt(Command):
         if result['busy']:
             return BUSY
         return SOMETHING_WAITS if result['waiting'] or result['rejected'] else NOTHING_LEFT
+
+    def _show(self, env, args):
+        drive, _slash, number = args.document.partition('/')
+        receipt = env['kkt.receipt'].search(
+            [('fiscal_drive_number', '=', drive), ('fd_number', '=', int(number) if number.isdecimal() else -1)])
+        if not receipt:
+            sys.exit(f"There is no document {args.document}. Name it as DRIVE/FD, for example 9999078900001341/17.")
+        if args.form == 'tlv' and not args.hex:
+            sys.stdout.buffer.write(receipt._get_tlv())
+        else:
+            print(receipt._get_hex() if args.form == 'tlv' else receipt._get_json())
+        return NOTHING_LEFT
 
 
 def _lines(report):

@@ -1,85 +1,26 @@
 """Fiscal documents as the tax service's JSON names them (FFD 1.2, order ED-7-20/662@). Money is integer kopecks.
 
     lines     ─ Item ─────────────┐
-    payments  ─ share_payments() ─┴─ settlement() ─ number() adds what the register gives: FD number, sign, time
+    payments  ─ share_payments() ─┴─ settlement() ─ number() adds what the register gives: numbers, time, sign
 
-Everything here is plain Python: what is wrong with a sale is raised as `DocumentError`, in words for the shop.
+What is wrong with a sale is raised as `DocumentError`. `settlement` gives a document that is right in all but its numbers, or
+none: texts fitted, prices and sums within a kopeck, VAT computed, all of it checked.
 """
 import hashlib
 import json
 from calendar import timegm
-from dataclasses import dataclass, replace
-from datetime import datetime
-from decimal import Decimal
+from dataclasses import replace
+from datetime import date, datetime
+
+from . import vat
+from .document_error import DocumentError
+from .lines import CREDIT, FULL_SETTLEMENT, PART_CREDIT, Item, fit_items
+from .rules import LARGEST, PAYMENT_FORMS, check
+from .text import fit_texts
 
 RECEIPT = 3                      # document code
 FFD_1_2 = 4                      # tag 1209
-FULL_SETTLEMENT = 4              # tag 1214
-GOODS = 1                        # tag 1212
-PIECE = 0                        # tag 2108
-NOT_SUBJECT_TO_VAT = 6           # tag 1199
-NAME_LENGTH = 128                # tag 1030
-LARGEST = 2**48 - 1              # kopecks, millionths of a unit: six bytes (tags 1020, 1023, 1079)
-PAYMENT_FORMS = {                # tags 1031, 1081, 1215, 1216, 1217
-    "cash": "cashTotalSum",
-    "ecash": "ecashTotalSum",
-    "prepaid": "prepaidSum",
-    "credit": "creditSum",
-    "provision": "provisionSum",
-}
-
-
-class DocumentError(ValueError):
-    """The sale can't be put into a fiscal document. `code` names the reason, `values` fill its text."""
-
-    def __init__(self, code: str, **values):
-        super().__init__(code)
-        self.code = code
-        self.values = values
-
-
-@dataclass(frozen=True)
-class Item:
-    """A line of an order, to become a settlement item (tag 1059). `total` in kopecks; a negative one is a discount."""
-    name: str
-    quantity: Decimal
-    total: int
-    vat_rate: int
-
-    def as_json(self) -> dict:
-        """Item with the price per unit after discounts (tag 1079), rounded to the kopeck."""
-        return {
-            "name": self.name[:NAME_LENGTH],
-            "price": int((Decimal(self.total) / self.quantity).to_integral_value()),
-            "quantity": int(self.quantity) if self.quantity == int(self.quantity) else float(self.quantity),
-            "sum": self.total,
-            "nds": self.vat_rate,
-            "paymentType": FULL_SETTLEMENT,
-            "productType": GOODS,
-            "itemsQuantityMeasure": PIECE,
-        }
-
-
-def fit_items(items: list[Item], total: int) -> list[Item]:
-    """The goods among the items, with their totals fitted to what was paid, to the kopeck.
-
-    FFD 1.2 has no tag for discounts, nor for what Odoo's rounding of taxes or of cash leaves over: both are spread over the
-    goods in proportion.
-
-    :param total: kopecks that the document is about (tag 1020)
-    :raises DocumentError: discounts larger than the goods
-    """
-    goods = [item for item in items if item.total >= 0]
-    gross = sum(item.total for item in goods)
-    if not goods or total < 0 or (total and not gross):
-        raise DocumentError("negative_total")
-    discount = gross - total
-    result = []
-    for item in goods:
-        share = discount * item.total // gross if gross else 0
-        discount, gross = discount - share, gross - item.total
-        result.append(replace(item, total=item.total - share))
-    return result
+FNS_URL = "www.nalog.gov.ru"     # tag 1060
 
 
 def share_payments(paid: dict[str, int], total: int, other: int, tolerance: int) -> dict[str, int]:
@@ -97,53 +38,78 @@ def share_payments(paid: dict[str, int], total: int, other: int, tolerance: int)
     difference = sum(paid.values())
     if abs(total - other - difference) > tolerance:
         raise DocumentError("payments", paid=difference + other, total=total)
-    main = max(paid, key=lambda form: abs(paid[form]), default="cash")
+    main = max(paid, key=lambda form: (form != "prepaid", abs(paid[form])), default="cash")  # nobody gives change for an advance
     if other and total <= other:
         return {main: total}  # all of it was set off
     others = {form: amount for form, amount in paid.items() if form != main and amount > 0}
     return {**others, main: difference + other - sum(others.values())}
 
 
-def settlement(operation_type: int, items: list[Item], paid: dict[str, int], head: dict) -> dict:
+def settlement(operation_type: int, items: list[Item], paid: dict[str, int], head: dict, day: date) -> dict:
     """Body of a receipt: everything but what the register gives.
 
     :param operation_type: tag 1054
     :param paid: kopecks by payment form (a key of `PAYMENT_FORMS`), after change; together the sum of the receipt
     :param head: who sells and where, by FNS JSON names
-    :raises DocumentError: no items, a quantity or a payment that is not positive, more than the format's fields hold
+    :param day: local day of the settlement (tag 1012)
+    :raises DocumentError: what is wrong, with the line where it is one line's
     """
     if not items:
         raise DocumentError("no_items")
-    if any(item.quantity <= 0 for item in items):
-        raise DocumentError("quantity")
+    items = [replace(item, line=line) for line, item in enumerate(items, 1)]
+    for item in items:
+        item.check(day)
     total = sum(paid.values())
     fitted = fit_items(items, total)
     if any(amount < 0 for amount in paid.values()):
         raise DocumentError("payments", paid=total, total=sum(item.total for item in items))
-    if total > LARGEST or any(item.total > LARGEST * item.quantity or item.quantity * 10**6 > LARGEST for item in fitted):
+    if total > LARGEST:
         raise DocumentError("too_large")
-    return {
+    settled = [_settle(part, total, paid.get("credit", 0)) for item in fitted for part in item.split()]
+    return _checked(_get_body(operation_type, settled, paid, head), settled)
+
+
+def _settle(item: Item, total: int, credit: int) -> Item:
+    """Handed over on credit, all of it (tag 1214: 6) or a part (5)."""
+    if not credit or item.method != FULL_SETTLEMENT:
+        return item
+    return replace(item, method=CREDIT if credit == total else PART_CREDIT)
+
+
+def _get_body(operation_type, items, paid, head):
+    stated = [item.as_json() for item in items]
+    return fit_texts({
         "code": RECEIPT,
         "fiscalDocumentFormatVer": FFD_1_2,
         "operationType": operation_type,
         **head,
-        "items": [item.as_json() for item in fitted],
-        "totalSum": total,
+        "fnsUrl": FNS_URL,
+        "items": stated,
+        "totalSum": sum(paid.values()),
         **{name: paid.get(form, 0) for form, name in PAYMENT_FORMS.items()},
-    }
+        **vat.totals(stated),
+    })
 
 
-def number(body: dict, fiscal_drive_number: str, fd_number: int, moment: datetime) -> dict:
+def _checked(body, items):
+    """The document, which is right. What is wrong in a line is looked for in the order, where the lines may be others."""
+    try:
+        check(body)
+    except DocumentError as error:
+        if "line" in error.values:
+            item = items[error.values["line"] - 1]
+            error.values.update(line=item.line, name=item.name)
+        raise
+    return body
+
+
+def number(body: dict, moment: datetime, **numbers) -> dict:
     """The document as the emulated register numbers and signs it.
 
     :param moment: local time of the register; tag 1012 counts its seconds as if it were UTC
+    :param numbers: of the drive, the document, the shift and within it, by FNS JSON names
     """
-    document = {
-        **body,
-        "dateTime": timegm(moment.timetuple()),
-        "fiscalDriveNumber": fiscal_drive_number,
-        "fiscalDocumentNumber": fd_number,
-    }
+    document = {**body, "dateTime": timegm(moment.timetuple()), **numbers}
     return {**document, "fiscalSign": emulated_sign(document)}
 
 

@@ -33,7 +33,8 @@ OPERATION_TYPES = [  # tag 1054
 # Once set, never changed: a retry sends the same key and the same bytes, changed content is a correction.
 IMMUTABLE = {
     'register_id', 'pos_order_id', 'document_type', 'operation_type', 'idempotency_key', 'payload', 'fd_number',
-    'fiscal_drive_number', 'fiscal_sign', 'queue_number', 'hlc_local_time', 'hlc_logical_counter', 'hlc_node',
+    'fiscal_drive_number', 'fiscal_sign', 'shift_number', 'receipt_number', 'queue_number', 'hlc_local_time',
+    'hlc_logical_counter', 'hlc_node',
 }
 
 
@@ -68,6 +69,8 @@ class KktReceipt(models.Model):
         help="Tells the operator that a second sending is the same document.")
     fiscal_drive_number = fields.Char("Fiscal Drive (FN)", readonly=True)
     fd_number = fields.Integer("FD Number", readonly=True, help="Tag 1040.")
+    shift_number = fields.Integer("Shift", readonly=True, help="Tag 1038.")
+    receipt_number = fields.Integer("Receipt in Shift", readonly=True, help="Tag 1042.")
     fiscal_sign = fields.Char("Fiscal Sign", readonly=True, help="Tag 1077.")
     queue_number = fields.Integer("Place in Queue", readonly=True)
     payload = fields.Text(readonly=True, help="What is sent, byte for byte.")

@@ -4,15 +4,14 @@ from datetime import UTC, datetime
 from uuid import uuid4
 
 import pytz
-from stdnum.ru import inn
 
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError, ValidationError
-from odoo.tools import SQL
 
 from odoo.addons.base.models.res_partner import _tz_get
 
 from ..core import ffd, hlc, qr
+from ..core.inn import is_inn
 from .big_integer import BigInteger
 
 TAXATION_SYSTEMS = [  # tag 1055, a bit mask
@@ -23,7 +22,8 @@ TAXATION_SYSTEMS = [  # tag 1055, a bit mask
     ('32', "Patent (PSN)"),
 ]
 COUNTERS = {  # only the register itself counts
-    'last_fd_number', 'last_queue_number', 'last_document_time', 'hlc_node', 'hlc_local_time', 'hlc_logical_counter'}
+    'last_fd_number', 'last_queue_number', 'last_shift_number', 'last_receipt_number', 'last_document_time', 'hlc_node',
+    'hlc_local_time', 'hlc_logical_counter'}
 WATCHED = {'active', 'company_id', 'fiscal_drive_number', 'ofd_id', 'pos_config_id'}  # a change of these means more than itself
 LAST_OF_DRIVE = """
     SELECT (SELECT fd_number FROM kkt_receipt WHERE fiscal_drive_number = %(drive)s AND fd_number > 0
@@ -34,12 +34,17 @@ TAKE_NUMBERS = f"""
     UPDATE kkt_register
        SET last_fd_number = GREATEST(last_fd_number, last.number) + 1,
            last_queue_number = last_queue_number + 1,
-           last_document_time = GREATEST(last_document_time, floor(extract(epoch FROM clock_timestamp()) * 1000)),
+           last_shift_number = GREATEST(last_shift_number, 1),
+           last_receipt_number = last_receipt_number + 1,
+           last_document_time = GREATEST(last_document_time, floor(extract(epoch FROM now()) * 1000)),
            hlc_local_time = %(local_time)s,
            hlc_logical_counter = %(logical_counter)s
       FROM ({LAST_OF_DRIVE}) last
      WHERE id = %(register)s AND GREATEST(last_fd_number, last.number, last_queue_number) < 2147483647
- RETURNING last_fd_number, last_queue_number, last_document_time
+ RETURNING last_fd_number, last_queue_number, last_shift_number, last_receipt_number, last_document_time
+"""
+BEGIN_SHIFT = """
+    UPDATE kkt_register SET last_shift_number = last_shift_number + 1, last_receipt_number = 0 WHERE id = ANY(%s)
 """
 
 
@@ -81,6 +86,9 @@ class KktRegister(models.Model):
 
     last_fd_number = fields.Integer("Last FD Number", readonly=True, default=0, copy=False)
     last_queue_number = fields.Integer("Documents Numbered", readonly=True, default=0, copy=False)
+    last_shift_number = fields.Integer("Shift", readonly=True, default=0, copy=False, help="Tag 1038: counts per fiscal drive.")
+    last_receipt_number = fields.Integer(
+        "Receipts of the Shift", readonly=True, default=0, copy=False, help="Tag 1042: counts from 1 in each shift.")
     last_document_time = BigInteger(readonly=True, default=0, copy=False, help="Time of the last document, ms since 1970.")
     hlc_node = fields.Char("HLC Node", readonly=True, required=True, copy=False, default=lambda self: uuid4().hex[:12])
     hlc_local_time = BigInteger("HLC Time", readonly=True, default=0, copy=False, help="ms since 1970")
@@ -117,8 +125,7 @@ class KktRegister(models.Model):
     @api.constrains('company_id')
     def _check_company_vat(self):
         for company in self.company_id:
-            vat = company.vat or ''
-            if not inn.is_valid(vat) or not vat.strip('0'):
+            if not is_inn(company.vat):
                 raise ValidationError(self.env._(
                     "%(company)s has no valid INN as its tax ID, and a fiscal receipt must state one.", company=company.name))
 
@@ -126,7 +133,7 @@ class KktRegister(models.Model):
     def create(self, vals_list):
         registers = super().create([{k: v for k, v in vals.items() if k not in COUNTERS} for vals in vals_list])
         self.env['kkt.delivery'].sudo().create([{'register_id': register.id} for register in registers])
-        registers._find_last_fd_number()
+        registers._find_last_numbers()
         registers._tell_of_earlier_orders()
         return registers
 
@@ -140,7 +147,7 @@ class KktRegister(models.Model):
         changed.get('company_id', none)._check_numbered_nothing()
         changed.get('ofd_id', none)._note_in_doubt()
         result = super().write(vals)
-        (changed.get('fiscal_drive_number', none) | switched)._find_last_fd_number()
+        (changed.get('fiscal_drive_number', none) | switched)._find_last_numbers()
         moved._tell_of_earlier_orders()
         return result
 
@@ -201,12 +208,19 @@ class KktRegister(models.Model):
                     "Orders of %(pos)s that were paid before without a cash register: %(count)s. They have no fiscal receipts and"
                     " get none. A refund of such an order gets its receipt.", pos=register.pos_config_id.name, count=count))
 
-    def _find_last_fd_number(self):
+    def _find_last_numbers(self):
         """Go on where the register's drive stopped, in whichever register that was; a new drive begins at 0."""
-        self.env['kkt.receipt'].flush_model(['fiscal_drive_number', 'fd_number'])
         for register in self:
-            [(last,)] = self.env.execute_query(SQL(LAST_OF_DRIVE, drive=register.fiscal_drive_number))
-            super(KktRegister, register).write({'last_fd_number': last or 0})
+            last = self.env['kkt.receipt'].sudo().search(
+                [('fiscal_drive_number', '=', register.fiscal_drive_number)], order='fd_number DESC', limit=1)
+            super(KktRegister, register).write(
+                {f'last_{name}': last[name] for name in ('fd_number', 'shift_number', 'receipt_number')})
+
+    def _begin_shift(self):
+        """A session of the point of sale was opened: the next shift number, and receipts count from 1 again."""
+        self.flush_recordset()
+        self.env.cr.execute(BEGIN_SHIFT, [self.ids])
+        self.invalidate_recordset(['last_shift_number', 'last_receipt_number'])
 
     @api.ondelete(at_uninstall=False)
     def _unlink_except_used(self):
@@ -242,12 +256,16 @@ class KktRegister(models.Model):
         """
         self.ensure_one()
         believed = self._get_believable(claimed) if claimed else []
-        stamp, fd_number, queue_number, moment = self._take_numbers([*seen, *believed])
-        document = ffd.number({**body, **self._get_head_values()}, self.fiscal_drive_number, fd_number, moment)
+        stamp, fd_number, queue_number, shift_number, receipt_number, moment = self._take_numbers([*seen, *believed])
+        document = ffd.number(
+            body, moment, shiftNumber=shift_number, requestNumber=receipt_number, fiscalDriveNumber=self.fiscal_drive_number,
+            fiscalDocumentNumber=fd_number)
         return {
             'fiscal_drive_number': self.fiscal_drive_number,
             'fd_number': fd_number,
             'queue_number': queue_number,
+            'shift_number': shift_number,
+            'receipt_number': receipt_number,
             'fiscal_sign': str(document['fiscalSign']),
             'total': document['totalSum'],
             'hlc_local_time': stamp.local_time,
@@ -281,7 +299,7 @@ class KktRegister(models.Model):
         return [stamp] if hlc.within_drift(stamp, max(now, self.hlc_local_time)) else []
 
     def _take_numbers(self, seen):
-        """The HLC tick, the FD number, the place in the queue and the document's time (tag 1012), in one UPDATE.
+        """The HLC tick, the document's numbers, its place in the queue and its time (tag 1012), in one UPDATE.
 
         Nobody else can change the row between our reading and our writing: REPEATABLE READ would refuse the write. Nor can
         another register give a number of this drive meanwhile: it would have to get the drive from this row first.
@@ -293,11 +311,17 @@ class KktRegister(models.Model):
             'logical_counter': stamp.logical_counter})
         if not self.env.cr.rowcount:
             raise ffd.DocumentError('numbers', register=self.name)
-        fd_number, queue_number, milliseconds = self.env.cr.fetchone()
-        self.invalidate_recordset([
-            'last_fd_number', 'last_queue_number', 'last_document_time', 'hlc_local_time', 'hlc_logical_counter'])
-        moment = datetime.fromtimestamp(milliseconds / 1000, UTC).astimezone(pytz.timezone(self.tz))
-        return stamp, fd_number, queue_number, moment
+        *numbers, milliseconds = self.env.cr.fetchone()
+        self.invalidate_recordset(COUNTERS)
+        return stamp, *numbers, self._get_local_time(milliseconds)
+
+    def _get_local_time(self, milliseconds):
+        return datetime.fromtimestamp(milliseconds / 1000, UTC).astimezone(pytz.timezone(self.tz))
+
+    def _get_day(self):
+        """The day of a document that is numbered in this transaction: its time is the transaction's, as PostgreSQL tells it."""
+        now = self.env.cr.now().replace(tzinfo=UTC).timestamp() * 1000
+        return self._get_local_time(max(now, self.last_document_time)).date()
 
     def _get_head_values(self):
         """Who sells and where, by FNS JSON names."""

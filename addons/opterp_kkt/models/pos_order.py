@@ -1,5 +1,4 @@
 import logging
-from decimal import Decimal
 
 import psycopg2
 from psycopg2.errors import LockNotAvailable, SerializationFailure
@@ -8,6 +7,7 @@ from odoo import api, fields, models
 from odoo.exceptions import UserError
 
 from ..core import ffd, hlc
+from ..core.inn import is_inn
 from ..delivery import locks
 from .big_integer import BigIntegerJson
 
@@ -175,7 +175,8 @@ class PosOrder(models.Model):
         }
         try:
             register._check_serves(self.config_id, self.company_id)
-            body = self._kkt_get_body(operation_type)
+            items = self._kkt_get_items(operation_type)
+            body = self._kkt_get_body(register, operation_type, items)
             numbered = register._fiscalize(key, 'receipt', body, self._kkt_get_seen(origin), self.kkt_hlc)
         except psycopg2.Error:
             raise
@@ -186,6 +187,8 @@ class PosOrder(models.Model):
             return {**values, 'state': 'rejected', 'last_error': self.env._(
                 "The document could not be built (%(error)s). The sale is stored. Please tell the administrator, and press Retry"
                 " when it is mended.", error=repr(error))}
+        for line, item in zip(self._kkt_get_lines(operation_type), items, strict=True):
+            line.kkt_vat_rate = item.stated_rate
         return {**values, 'state': 'pending', 'last_error': False, **numbered}
 
     def _kkt_get_seen(self, origin):
@@ -194,7 +197,7 @@ class PosOrder(models.Model):
             hlc.Timestamp(receipt.hlc_local_time, receipt.hlc_logical_counter, receipt.hlc_node)
             for receipt in origin if receipt.hlc_node]
 
-    def _kkt_get_body(self, operation_type):
+    def _kkt_get_body(self, register, operation_type, items):
         """The document without what the register gives.
 
         :raises DocumentError: what is wrong with the sale
@@ -202,14 +205,14 @@ class PosOrder(models.Model):
         if self.currency_id.name != 'RUB':
             raise ffd.DocumentError('currency', currency=self.currency_id.name)
         self.company_id.partner_id.fetch(['vat'])  # this alone: the ORM would read all of the partner
-        if not self.company_id.vat:
+        if not is_inn(self.company_id.vat):
             raise ffd.DocumentError('inn', company=self.company_id.name)
-        items = self._kkt_get_items(operation_type)
         total = sum(item.total for item in items)
         other = sum(line._kkt_get_total() for line in self._kkt_get_lines(REFUND if operation_type == SALE else SALE))
         tolerance = len(self.lines) + round(100 * self.config_id.cash_rounding * self.config_id.rounding_method.rounding)
         paid = ffd.share_payments(self._kkt_get_paid(operation_type), total, other, tolerance)
-        return ffd.settlement(int(operation_type), items, paid, {'operator': self._kkt_get_cashier()})
+        head = {'operator': self._kkt_get_cashier(), **register._get_head_values()}
+        return ffd.settlement(int(operation_type), items, paid, head, register._get_day())
 
     def _kkt_get_lines(self, operation_type):
         """The order's lines that belong into one document. A combo's own line has no price, its parts have."""
@@ -217,15 +220,7 @@ class PosOrder(models.Model):
         return self.lines.filtered(lambda line: sign * line.qty > 0 and not line.combo_line_ids)
 
     def _kkt_get_items(self, operation_type):
-        return [
-            ffd.Item(
-                name=line.full_product_name or line.product_id.display_name,
-                quantity=abs(Decimal(str(line.qty))),
-                total=line._kkt_get_total(),
-                vat_rate=line._kkt_get_vat_rate(),
-            )
-            for line in self._kkt_get_lines(operation_type)
-        ]
+        return [line._kkt_get_item() for line in self._kkt_get_lines(operation_type)]
 
     def _kkt_get_paid(self, operation_type):
         """Kopecks by payment form, after change; of a refund, what was given back."""
@@ -237,69 +232,9 @@ class PosOrder(models.Model):
         return paid
 
     def _kkt_get_cashier(self):
-        """Tag 1021, up to 64 characters."""
+        """Tag 1021."""
         employee = 'employee_id' in self._fields and self.employee_id.name
-        return (employee or self.user_id.name or '')[:64]
-
-    def _kkt_explain(self, error):
-        """What a `DocumentError` means for the shop."""
-        texts = {
-            'currency': self.env._(
-                "A fiscal receipt is in roubles, this order is in %(currency)s.", currency=error.values.get('currency')),
-            'inn': self.env._(
-                "%(company)s has no INN as its tax ID. Set it on the company, then press Retry.",
-                company=error.values.get('company')),
-            'register': self.env._(
-                "%(register)s is archived or serves another point of sale now, so it gives %(pos)s no fiscal receipts. Connect a"
-                " register to %(pos)s, then press Retry.",
-                register=error.values.get('register'), pos=error.values.get('pos')),
-            'company': self.env._(
-                "The order belongs to %(company)s, but %(register)s is registered for %(own)s. Connect a register of"
-                " %(company)s to the point of sale, then press Retry.", company=error.values.get('company'),
-                register=error.values.get('register'), own=error.values.get('own')),
-            'numbers': self.env._(
-                "%(register)s has no number left for another document. Put another fiscal drive in, then press Retry.",
-                register=error.values.get('register')),
-            'no_items': self.env._("The order has no lines."),
-            'negative_total': self.env._("The discounts are larger than the goods."),
-            'quantity': self.env._("A line has no positive quantity."),
-            'too_large': self.env._("An amount or a quantity is larger than a fiscal document can state."),
-            'payments': self.env._(
-                "The payments (%(paid).2f) don't add up to the lines (%(total).2f).",
-                paid=error.values.get('paid', 0) / 100, total=error.values.get('total', 0) / 100),
-            'vat_rate': self.env._(
-                "The taxes of %(name)s name no VAT rate for fiscal receipts. Set it on the tax, then press Retry.",
-                name=error.values.get('name')),
-        }
-        return texts[error.code]
-
-
-class PosOrderLine(models.Model):
-    _inherit = 'pos.order.line'
-
-    def _kkt_get_total(self):
-        """Kopecks of the line; a discount is negative, in a sale as in a refund.
-
-        The amount's own sign can't tell: it is negative on a refund from the backend, positive on one from the till.
-        """
-        kopecks = abs(round(self.price_subtotal_incl * 100))
-        return -kopecks if self.price_unit < 0 else kopecks
-
-    def _kkt_get_vat_rate(self):
-        """Tag 1199; a line without taxes is not subject to VAT."""
-        taxes = self.tax_ids_after_fiscal_position
-        rates = set(taxes.flatten_taxes_hierarchy().mapped('kkt_vat_rate'))
-        if len(rates) > 1 or False in rates:
-            raise ffd.DocumentError('vat_rate', name=self.full_product_name or self.product_id.display_name)
-        return int(rates.pop()) if rates else ffd.NOT_SUBJECT_TO_VAT
-
-
-class PosPaymentMethod(models.Model):
-    _inherit = 'pos.payment.method'
-
-    def _kkt_get_form(self):
-        """One of `ffd.PAYMENT_FORMS`: what Odoo computes as `type`, without a look at the journal."""
-        return 'cash' if self.is_cash_count else 'ecash' if self.journal_id else 'credit'
+        return employee or self.user_id.name or ''
 
 
 def _get_session_ids(orders):

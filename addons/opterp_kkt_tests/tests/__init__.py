@@ -1,6 +1,7 @@
 from . import (
     test_bad_input,
     test_breaker_model,
+    test_document,
     test_health,
     test_ofd,
     test_processing,

@@ -2,33 +2,36 @@
 
 import hashlib
 import json
-from datetime import UTC, datetime
-from decimal import Decimal
+import os
+from datetime import UTC, date, datetime
+from decimal import ROUND_HALF_UP, Decimal
 from zoneinfo import ZoneInfo
 
 import pytest
-from core.ffd import (
-    PAYMENT_FORMS,
-    DocumentError,
-    Item,
-    emulated_sign,
-    fit_items,
-    number,
-    settlement,
-    share_payments,
-    to_text,
-)
+from core import tlv, vat
+from core.document_error import DocumentError
+from core.ffd import emulated_sign, number, settlement, share_payments, to_text
+from core.lines import Item, fit_items
 from core.qr import qr_text
+from core.rules import PAYMENT_FORMS, check
+from core.text import fit_texts
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+BASKETS = 10_000 if os.environ.get("SLOW") else 200
 QUICK = settings(max_examples=200, deadline=None, database=None)
 KOPECKS = st.integers(0, 10**9)
 MOSCOW = ZoneInfo("Europe/Moscow")
 
 
-def item(total, quantity="1", name="Frame", vat_rate=6):
-    return Item(name, Decimal(quantity), total, vat_rate)
+TODAY = date(2026, 11, 24)
+HEAD = {
+    "operator": "Анна", "user": "ООО «Оптика»", "userInn": "7700123459", "kktRegId": "0000000001012345",
+    "retailPlaceAddress": "Москва, Тверская ул., 1", "retailPlace": "Оптика — Нева", "appliedTaxationType": 1}
+
+
+def item(total, quantity="1", name="Frame", vat_rate=6, **values):
+    return Item(name, Decimal(quantity), total, vat_rate, **values)
 
 
 @st.composite
@@ -137,6 +140,7 @@ def test_both_documents_of_an_exchange_add_up(data, one, two):
     ({"cash": 400, "ecash": 600}, 1000, 0, {"cash": 400, "ecash": 600}),
     ({"ecash": 1000, "cash": -100}, 900, 0, {"ecash": 900}),
     ({"ecash": 500, "credit": 500, "cash": -100}, 900, 0, {"credit": 500, "ecash": 400}),
+    ({"ecash": 500, "prepaid": 600, "cash": -100}, 1000, 0, {"prepaid": 600, "ecash": 400}),
     ({}, 0, 0, {"cash": 0}),
     ({}, 1000, 1000, {"cash": 1000}),
     ({"ecash": 700}, 1000, 300, {"ecash": 1000}),
@@ -159,41 +163,296 @@ def test_payments_that_do_not_add_up(paid, total, other):
 # -- the document --------------------------------------------------------------------------------------------------------------
 
 
+def settle(items, paid=None, operation_type=1, day=TODAY, **head):
+    """A receipt, paid in cash where nothing else is said."""
+    paid = paid or {"cash": sum(item.total for item in items)}
+    return settlement(operation_type, items, paid, {**HEAD, **head}, day)
+
+
+def stated(body):
+    """Items as (quantity, price, sum, VAT code, VAT)."""
+    return [(i["quantity"], i["price"], i["sum"], i["nds"], i.get("ndsSum")) for i in body["items"]]
+
+
+def test_a_receipt_field_by_field():
+    frame = item(890000, name="Оправа «Нева»")
+    solution = item(169980, "2", "Раствор — 360 мл", 11)
+    body = settle([frame, solution], {"cash": 59980, "ecash": 1000000}, propertiesData="123")
+    document = number(
+        body, datetime(2026, 11, 24, 12, 30), shiftNumber=7, requestNumber=3, fiscalDriveNumber="9999078900001341",
+        fiscalDocumentNumber=5548)
+    assert document == {
+        "code": 3, "fiscalDocumentFormatVer": 4, "operationType": 1, "operator": "Анна", "user": 'ООО "Оптика"',
+        "userInn": "7700123459  ", "kktRegId": "0000000001012345    ", "retailPlaceAddress": "Москва, Тверская ул., 1",
+        "retailPlace": "Оптика - Нева", "appliedTaxationType": 1, "propertiesData": "123", "fnsUrl": "www.nalog.gov.ru",
+        "items": [
+            {"name": 'Оправа "Нева"', "price": 890000, "quantity": 1, "sum": 890000, "nds": 6,
+             "paymentType": 4, "productType": 1, "itemsQuantityMeasure": 0},
+            {"name": "Раствор - 360 мл", "price": 84990, "quantity": 2, "sum": 169980, "nds": 11, "ndsSum": 30652,
+             "paymentType": 4, "productType": 1, "itemsQuantityMeasure": 0}],
+        "totalSum": 1059980, "cashTotalSum": 59980, "ecashTotalSum": 1000000, "prepaidSum": 0, "creditSum": 0, "provisionSum": 0,
+        "ndsNo": 890000, "amountsReceiptNds": {"amountsNds": [{"nds": 11, "ndsSum": 30652}]},
+        "dateTime": datetime(2026, 11, 24, 12, 30, tzinfo=UTC).timestamp(), "shiftNumber": 7, "requestNumber": 3,
+        "fiscalDriveNumber": "9999078900001341", "fiscalDocumentNumber": 5548, "fiscalSign": document["fiscalSign"]}
+    assert tlv.decode(tlv.encode(document)) == document
+
+
 @QUICK
 @given(st.data(), orders())
 def test_settlement_adds_up(data, order):
     items, total = order
-    paid = share_payments(data.draw(payments(total)), total, 0, 0)
-    body = settlement(1, items, paid, {"operator": "Anna"})
+    body = settle(items, share_payments(data.draw(payments(total)), total, 0, 0))
     assert sum(i["sum"] for i in body["items"]) == body["totalSum"] == total
     assert sum(body[name] for name in PAYMENT_FORMS.values()) == total
     assert json.loads(to_text(body)) == body
 
 
-@pytest.mark.parametrize(("items", "paid", "code"), [
-    ([], {}, "no_items"),
-    ([item(100, "0")], {"cash": 100}, "quantity"),
-    ([item(100, "-1")], {"cash": 100}, "quantity"),
-    ([item(100)], {"cash": 200, "ecash": -100}, "payments"),
-    ([item(100), item(-300)], {"cash": -200}, "negative_total"),
+def taxed(price, quantity, percent, rounding, included, rate):
+    """What Odoo charges for a line: prices without VAT are rounded once VAT is added."""
+    net = Decimal(price) * quantity * (100 - percent) / 100
+    gross = net if included else net.quantize(1, rounding) * (100 + vat.RATES[rate].percent) / 100
+    return int(gross.quantize(1, rounding))
+
+
+@st.composite
+def baskets(draw):
+    """Lines as shops have them, a discount of so many roubles, a rounding of the cash, several payments and change."""
+    lines = draw(st.lists(st.builds(
+        lambda price, quantity, percent, included, rate: item(
+            taxed(price, quantity, percent, ROUND_HALF_UP, included, rate), quantity, vat_rate=rate),
+        st.integers(0, 10**7), st.integers(1, 30_000).map(lambda n: Decimal(n) / 1000) | st.integers(1, 200).map(Decimal),
+        st.sampled_from([0, 0, 5, 10, 33, 100]), st.booleans(), st.sampled_from([2, 4, 5, 6, 7, 8, 11, 12])),
+        min_size=1, max_size=8))
+    gross = sum(line.total for line in lines)
+    discount = draw(st.sampled_from([0, 0, gross // 3, min(gross, 50_000)]))
+    total = gross - discount
+    total -= draw(st.sampled_from([0, 0, total % 100, total % 5]))
+    paid = share_payments(draw(payments(total)), total, 0, 0)
+    return lines + [item(-discount)] * bool(discount), paid, total
+
+
+@settings(max_examples=BASKETS, deadline=None, database=None)
+@given(baskets())
+def test_any_basket(basket):
+    items, paid, total = basket
+    body = settle(items, paid)
+    assert body["totalSum"] == total == sum(i["sum"] for i in body["items"])
+    assert sum(body[name] for name in PAYMENT_FORMS.values()) == total
+    for i in body["items"]:
+        assert abs(i["sum"] - i["price"] * Decimal(str(i["quantity"]))) <= 1
+    sold = sum((i.quantity for i in items if i.total >= 0), Decimal())
+    assert sum(Decimal(str(i["quantity"])) for i in body["items"]) == sold
+    amounts = {}
+    for i in body["items"]:
+        rate = vat.RATES[i["nds"]]
+        exact = Decimal(i["sum"]) * rate.percent / (100 + rate.percent)
+        assert i.get("ndsSum", 0) == exact.quantize(1, ROUND_HALF_UP)
+        amounts[i["nds"]] = amounts.get(i["nds"], 0) + (i["ndsSum"] if rate.percent else i["sum"])
+    common = {name: body[name] for name in ("nds10", "nds10110", "nds0", "ndsNo") if name in body}
+    assert common == {vat.RATES[code].total: a for code, a in amounts.items() if vat.RATES[code].total and (a or code in (5, 6))}
+    others = {o["nds"]: o["ndsSum"] for o in body.get("amountsReceiptNds", {"amountsNds": []})["amountsNds"]}
+    assert others == {code: a for code, a in amounts.items() if a and not vat.RATES[code].total}
+    assert tlv.decode(tlv.encode(body)) == body
+
+
+# -- named baskets, computed by hand -------------------------------------------------------------------------------------------
+
+
+def test_frame_with_exempt_lenses():
+    body = settle([item(890000, name="Оправа"), item(500000, "2", "Линзы для коррекции зрения")])
+    assert stated(body) == [(1, 890000, 890000, 6, None), (2, 250000, 500000, 6, None)]
+    assert body["ndsNo"] == 1390000 and "amountsReceiptNds" not in body
+
+
+def test_sunglasses():
+    body = settle([item(1499000, vat_rate=11)])
+    assert stated(body) == [(1, 1499000, 1499000, 11, 270311)]  # 14 990 × 22 / 122 = 2 703.114…
+    assert body["amountsReceiptNds"] == {"amountsNds": [{"nds": 11, "ndsSum": 270311}]} and "ndsNo" not in body
+
+
+def test_mixed_vat_is_the_sum_of_the_lines():
+    """[R2] at 22 %: 119.99, 76.99, 49.99 have 44.53, the VAT of their sum is 44.54; at 10 % 28.73 and 28.72."""
+    prices = [(11999, 11), (7699, 11), (4999, 11), (5999, 2), (4199, 2), (4199, 2), (4199, 2), (12999, 2)]
+    body = settle([item(price, vat_rate=code) for price, code in prices])
+    assert body["amountsReceiptNds"]["amountsNds"] == [{"nds": 11, "ndsSum": 4453}]
+    assert body["nds10"] == 2873
+
+
+def test_eye_test_with_contact_lenses():
+    body = settle([item(150000, subject=4), item(249000, "1", "Контактные линзы")])
+    assert [i["productType"] for i in body["items"]] == [4, 1]
+    assert body["ndsNo"] == 399000
+
+
+def test_advance_of_thirty_percent_then_settlement():
+    advances = [item(267000, name="Оправа", method=2, subject=10), item(450000, vat_rate=11, method=2, subject=10)]
+    body = settle(advances)
+    assert stated(body) == [(1, 267000, 267000, 6, None), (1, 450000, 450000, 12, 81148)]
+    assert {(i["paymentType"], i["productType"]) for i in body["items"]} == {(2, 10)}
+    assert body["amountsReceiptNds"] == {"amountsNds": [{"nds": 12, "ndsSum": 81148}]} and body["ndsNo"] == 267000
+    body = settle([item(890000, name="Оправа"), item(1500000, vat_rate=11)], {"ecash": 1673000, "prepaid": 717000})
+    assert stated(body) == [(1, 890000, 890000, 6, None), (1, 1500000, 1500000, 11, 270492)]
+    assert (body["totalSum"], body["prepaidSum"], body["ecashTotalSum"]) == (2390000, 717000, 1673000)
+    assert {i["paymentType"] for i in body["items"]} == {4}
+
+
+def test_advance_returned():
+    """The rate that was stated is stated again."""
+    body = settle([item(450000, vat_rate=12, subject=10, method=2, of_earlier_sale=True)], operation_type=2)
+    assert stated(body) == [(1, 450000, 450000, 12, 81148)]
+    assert (body["operationType"], body["items"][0]["paymentType"]) == (2, 2)
+
+
+def test_refund_of_a_sale_of_2025():
+    body = settle([item(120000, vat_rate=1, of_earlier_sale=True)], operation_type=2)
+    assert stated(body) == [(1, 120000, 120000, 1, 20000)]
+    assert body["nds18"] == 20000
+
+
+def test_a_third_off_odd_prices():
+    """6 × 33 % off 99.99, 149.95 and 333.33 are 401.96, 602.80 and 1339.99, of which the first two can't be a price × 6."""
+    body = settle([item(40196, "6", vat_rate=11), item(60280, "6", vat_rate=11), item(133999, "6", vat_rate=11)])
+    assert stated(body) == [
+        (2, 6700, 13400, 11, 2416), (4, 6699, 26796, 11, 4832),
+        (4, 10047, 40188, 11, 7247), (2, 10046, 20092, 11, 3623),
+        (6, 22333, 133999, 11, 24164)]
+
+
+def test_chain_by_the_metre():
+    body = settle([item(11652, "0.333", vat_rate=11, measure=22)])
+    assert stated(body) == [(0.333, 34991, 11652, 11, 2101)]
+    assert body["items"][0]["itemsQuantityMeasure"] == 22
+
+
+def test_two_payments_with_change():
+    body = settle([item(84990)], share_payments({"ecash": 50000, "cash": 40000 - 5010}, 84990, 0, 0))
+    assert (body["ecashTotalSum"], body["cashTotalSum"], body["totalSum"]) == (50000, 34990, 84990)
+
+
+@pytest.mark.parametrize(("paid", "method"), [
+    ({"credit": 890000}, 6), ({"credit": 800000, "cash": 90000}, 5), ({"ecash": 890000}, 4)])
+def test_on_account(paid, method):
+    assert settle([item(890000)], paid)["items"][0]["paymentType"] == method
+
+
+def test_gift_card_sold_and_spent():
+    body = settle([item(500000, name="Подарочная карта", method=3, subject=10)])
+    assert stated(body) == [(1, 500000, 500000, 6, None)]
+    body = settle([item(890000)], {"prepaid": 500000, "cash": 390000})
+    assert stated(body) == [(1, 890000, 890000, 6, None)]
+    assert (body["prepaidSum"], body["cashTotalSum"]) == (500000, 390000)
+
+
+def test_simplified_shop_at_five_percent():
+    body = settle([item(105000, vat_rate=7), item(210000, vat_rate=7)], appliedTaxationType=2)
+    assert stated(body) == [(1, 105000, 105000, 7, 5000), (1, 210000, 210000, 7, 10000)]
+    assert body["amountsReceiptNds"] == {"amountsNds": [{"nds": 7, "ndsSum": 15000}]}
+
+
+# -- lines ---------------------------------------------------------------------------------------------------------------------
+
+
+@QUICK
+@given(st.integers(0, 10**9), st.integers(1, 10**6).map(lambda n: Decimal(n) / 1000) | st.integers(1, 3000).map(Decimal))
+def test_a_line_is_split_to_the_kopeck(total, quantity):
+    parts = item(total, quantity).split()
+    assert sum(part.total for part in parts) == total
+    assert sum(part.quantity for part in parts) == quantity
+    assert all(abs(part.total - part.price * part.quantity) <= 1 and part.quantity > 0 for part in parts)
+    assert len(parts) <= (2 if quantity % 1 == 0 else 3)
+    assert len(parts) == 1 or quantity > 2
+    whole = [part.price for part in parts if part.quantity % 1 == 0]
+    assert max(whole, default=0) - min(whole, default=0) <= 1
+
+
+def test_four_for_ten_roubles_and_two_kopecks():
+    assert [(p.quantity, p.price, p.total) for p in item(1002, "4").split()] == [(2, 251, 502), (2, 250, 500)]
+
+
+@pytest.mark.parametrize(("items", "paid", "values"), [
+    ([], {}, {"code": "no_items"}),
+    ([item(1), item(100, "0")], {"cash": 101}, {"code": "quantity", "line": 2}),
+    ([item(100, "-1")], {"cash": 100}, {"code": "quantity", "line": 1}),
+    ([item(100, "0.1234567")], {"cash": 100}, {"code": "decimals", "line": 1, "field": 1023}),
+    ([item(100)], {"cash": 200, "ecash": -100}, {"code": "payments"}),
+    ([item(100), item(-300)], {"cash": -200}, {"code": "negative_total"}),
+    ([item(10**14, "0.1")], {"cash": 10**14}, {"code": "too_large", "line": 1}),
+    ([item(2**47), item(2**47)], {"cash": 2**48}, {"code": "too_large"}),
+    ([item(-5), item(105, vat_rate=1)], {"cash": 100}, {"code": "vat_day", "line": 2, "field": 1199, "rate": 1, "day": TODAY}),
+    ([item(100, vat_rate=13)], {"cash": 100}, {"code": "vat_day", "line": 1}),
+    ([item(100, subject=33)], {"cash": 100}, {"code": "marked", "line": 1, "field": 1212}),
+    ([item(1002, "4"), item(-2), item(5, name="™")], {"cash": 1005}, {"code": "missing", "line": 3, "field": 1030, "name": "™"}),
 ])
-def test_what_can_not_be_settled(items, paid, code):
+def test_what_can_not_be_settled(items, paid, values):
     with pytest.raises(DocumentError) as refusal:
-        settlement(1, items, paid, {})
+        settlement(1, items, paid, HEAD, TODAY)
+    assert {"code": refusal.value.code, **{k: v for k, v in refusal.value.values.items() if k in values}} == values
+
+
+@pytest.mark.parametrize(("head", "code", "field"), [
+    ({"retailPlace": "™"}, "missing", 1187), ({"user": None}, "missing", 1048), ({"userInn": ""}, "missing", 1018),
+    ({"kktRegId": "1" * 21}, "length", 1037), ({"appliedTaxationType": "1"}, "value", 1055),
+    ({"colour": "red"}, "unknown", "colour")])
+def test_a_head_that_does_not_do(head, code, field):
+    with pytest.raises(DocumentError) as refusal:
+        settle([item(100)], **head)
+    assert (refusal.value.code, refusal.value.values["field"]) == (code, field)
+    assert "line" not in refusal.value.values
+
+
+def test_largest_document_and_one_more():
+    """The room for the numbers is kept, so that a document that was let through has place for them."""
+    numbers = {"shiftNumber": 1, "requestNumber": 1, "fiscalDriveNumber": "9999078900001341", "fiscalDocumentNumber": 1}
+    items = [item(100, name="N" * 128)] * 188
+
+    def size(length):
+        body = settle(items, retailPlace="P" * length)
+        return len(tlv.encode(number(body, datetime(2026, 11, 24), **numbers)))
+
+    length = tlv.LARGEST_DOCUMENT - size(1) + 1
+    assert 1 < length < 256 and size(length) == tlv.LARGEST_DOCUMENT
+    with pytest.raises(DocumentError) as refusal:
+        settle(items, retailPlace="P" * (length + 1))
+    assert (refusal.value.code, refusal.value.values["size"]) == ("size", tlv.LARGEST_DOCUMENT + 1)
+
+
+@pytest.mark.parametrize(("change", "code"), [
+    (lambda body: body["items"][0].update(price=84992), "price"),
+    (lambda body: body["items"][0].update(ndsSum=15325), "vat_amount"),
+    (lambda body: body["items"][0].pop("ndsSum"), "vat_amount"),
+    (lambda body: body.update(totalSum=1), "payments"),
+    (lambda body: body.update(cashTotalSum=1), "payments"),
+    (lambda body: body.update(ndsNo=0), "vat_totals"),
+    (lambda body: body.pop("ndsNo"), "vat_totals"),
+    (lambda body: body.update(nds18=15326), "vat_totals"),
+    (lambda body: body["items"][1].pop("productType"), "missing"),
+])
+def test_a_document_is_checked_as_a_whole(change, code):
+    body = settle([item(84990, vat_rate=11), item(500)])
+    check(body)
+    change(body)
+    with pytest.raises(DocumentError) as refusal:
+        check(body)
     assert refusal.value.code == code
 
 
 @pytest.mark.parametrize(("quantity", "total", "price", "written"), [
     ("2", 1602000, 801000, 2), ("1.5", 49500, 33000, 1.5), ("3", 100, 33, 3), ("0.333", 10989, 33000, 0.333)])
 def test_item(quantity, total, price, written):
-    assert item(total, quantity, "N" * 200, 11).as_json() == {
-        "name": "N" * 128, "price": price, "quantity": written, "sum": total, "nds": 11,
+    assert item(total, quantity, "Name", 12).as_json() == {
+        "name": "Name", "price": price, "quantity": written, "sum": total, "nds": 12, "ndsSum": vat.amount(total, 12),
         "paymentType": 4, "productType": 1, "itemsQuantityMeasure": 0}
+
+
+def test_texts_of_documents_of_before_are_fitted_too():
+    old = {"code": 3, "user": "ООО «Оптика»", "items": [{"name": "Линзы – " + "N" * 200, "sum": 5}], "userInn": "7700123459"}
+    assert fit_texts(old) == {
+        "code": 3, "user": 'ООО "Оптика"', "items": [{"name": "Линзы - " + "N" * 120, "sum": 5}], "userInn": "7700123459  "}
 
 
 def test_time_is_the_local_time_of_the_register():
     moment = datetime(2026, 11, 23, 9, 30, tzinfo=UTC).astimezone(MOSCOW)
-    document = number({"totalSum": 1}, "9999078900001341", 5548, moment)
+    document = number({"totalSum": 1}, moment, fiscalDriveNumber="9999078900001341", fiscalDocumentNumber=5548)
     assert document["dateTime"] == datetime(2026, 11, 23, 12, 30, tzinfo=UTC).timestamp()
     assert (document["fiscalDriveNumber"], document["fiscalDocumentNumber"]) == ("9999078900001341", 5548)
 
@@ -230,5 +489,6 @@ def test_qr_text_of_real_receipts(text, moment, kopecks):
 
 def test_qr_text_has_the_time_of_the_register():
     moment = datetime(2026, 11, 23, 21, 30, tzinfo=UTC).astimezone(MOSCOW)
-    document = number({"totalSum": 84990, "operationType": 1}, "9999078900001341", 1, moment)
+    document = number(
+        {"totalSum": 84990, "operationType": 1}, moment, fiscalDriveNumber="9999078900001341", fiscalDocumentNumber=1)
     assert qr_text(document, moment).startswith("t=20261124T0030&s=849.90&fn=9999078900001341&i=1&fp=")

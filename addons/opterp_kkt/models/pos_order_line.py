@@ -1,0 +1,60 @@
+import json
+from decimal import Decimal
+
+from odoo import fields, models
+
+from ..core.document_error import DocumentError
+from ..core.lines import GOODS, PIECE, Item
+from ..core.vat import NOT_SUBJECT_TO_VAT
+
+
+class PosOrderLine(models.Model):
+    """What a line of an order states on its fiscal receipt (tag 1059).
+
+    `kkt_vat_rate` is what the signed receipt of the line stated. A refund of the line states the same, whatever its tax says by
+    then.
+    """
+    _inherit = 'pos.order.line'
+
+    kkt_vat_rate = fields.Integer("VAT Rate Stated", readonly=True, copy=False, help="Tag 1199.")
+
+    def _kkt_get_item(self):
+        signed = self.refunded_orderline_id._kkt_get_signed_rate()
+        return Item(
+            name=self.full_product_name or self.product_id.display_name,
+            quantity=abs(Decimal(str(self.qty))),
+            total=self._kkt_get_total(),
+            vat_rate=signed or self._kkt_get_vat_rate(),
+            subject=int(self.product_id.kkt_payment_subject or GOODS),
+            measure=self.product_uom_id.kkt_measure if self.product_uom_id else PIECE,
+            of_earlier_sale=bool(signed),
+        )
+
+    def _kkt_get_total(self):
+        """Kopecks of the line; a discount is negative, in a sale as in a refund.
+
+        The amount's own sign can't tell: it is negative on a refund from the backend, positive on one from the till.
+        """
+        kopecks = abs(round(self.price_subtotal_incl * 100))
+        return -kopecks if self.price_unit < 0 else kopecks
+
+    def _kkt_get_vat_rate(self):
+        """Tag 1199, as of today; a line without taxes is not subject to VAT."""
+        taxes = self.tax_ids_after_fiscal_position
+        rates = set(taxes.flatten_taxes_hierarchy().mapped('kkt_vat_rate'))
+        if len(rates) > 1 or False in rates:
+            raise DocumentError('vat_rate', name=self.full_product_name or self.product_id.display_name)
+        return int(rates.pop()) if rates else NOT_SUBJECT_TO_VAT
+
+    def _kkt_get_signed_rate(self):
+        """Tag 1199 as the signed receipt of this line stated it, 0 without one.
+
+        Receipts of before didn't keep it, and had one item for each line that is no discount.
+        """
+        receipt = self.order_id.kkt_receipt_ids.filtered(
+            lambda receipt: receipt.payload and receipt.operation_type == ('1' if self.qty > 0 else '2'))
+        if not receipt or self.kkt_vat_rate:
+            return self.kkt_vat_rate if receipt else 0
+        lines = self.order_id._kkt_get_lines(receipt.operation_type).filtered(lambda line: line._kkt_get_total() >= 0)
+        items = json.loads(receipt.payload)['document']['items']
+        return items[lines.ids.index(self.id)]['nds'] if self in lines and len(items) == len(lines) else 0
