@@ -135,7 +135,7 @@ def _minutes(jobs: list[Job]) -> int:
 
 def _warnings(facts: Facts) -> dict[str, dict]:
     found = {} if facts.redis else {"redis": {}}
-    found |= {name: {"count": count} for name, count in facts.breakers.items() if count and name != "closed"}
+    found |= {name: {"count": count} for name, count in facts.breakers.items()}
     return found | ({"paused": {"count": facts.paused}} if facts.paused else {})
 
 
