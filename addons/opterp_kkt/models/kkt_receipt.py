@@ -102,6 +102,7 @@ class KktReceipt(models.Model):
     handled_reason = fields.Text(readonly=True, copy=False, help="Why nobody has to look at it any more.")
     handled_by = fields.Many2one('res.users', readonly=True, copy=False, ondelete='restrict')
     handled_at = fields.Datetime(readonly=True, copy=False)
+    may_be_sent_anew = fields.Boolean(compute='_compute_may_be_sent_anew')
     attempt_ids = fields.One2many('kkt.receipt.attempt', 'receipt_id', readonly=True)
 
     hlc_local_time = BigInteger("HLC Time", readonly=True, help="ms since 1970")
@@ -138,6 +139,13 @@ class KktReceipt(models.Model):
         for receipt in self:
             number = self.env._("FD %s", receipt.fd_number) if receipt.fd_number else self.env._("not built")
             receipt.display_name = f"{types[receipt.document_type]} ({number})"
+
+    @api.depends('state', 'in_doubt', 'failures')
+    def _compute_may_be_sent_anew(self):
+        """A person may give up where it was sent: it does not tell, although it was asked so often."""
+        tries = self.env['kkt.delivery']._get_number('poison_tries')
+        for receipt in self:
+            receipt.may_be_sent_anew = receipt.state == 'pending' and receipt.in_doubt and receipt.failures >= tries
 
     @api.depends('total')
     def _compute_amount_total(self):
@@ -317,9 +325,8 @@ class KktReceipt(models.Model):
         A person answers for it: were it there after all, two would have it.
         """
         self._check_may_handle()
-        tries = self.env['kkt.delivery']._get_number('poison_tries')
         for receipt in self.sudo():
-            if receipt.state != 'pending' or not receipt.in_doubt or receipt.failures < tries:
+            if not receipt.may_be_sent_anew:
                 raise UserError(self.env._(
                     "%s is not what an OFD has failed to answer about so often. It is settled where it was sent, by itself.",
                     receipt.display_name))

@@ -369,7 +369,7 @@ def test_an_outcome_of_old_settings_changes_no_new_ones(sold, delivery, delivere
     claim = one.claim(ownership)
     attempt = one.send(ownership, claim)
     ofd = delivery.env["kkt.ofd"].search([("register_ids", "in", [ownership.register_id])])
-    ofd.write({"token": "the right one"})
+    ofd.write({"token": "the-right-one"})
     delivery.env.cr.commit()
     seen = one.record(ownership, claim, attempt)
     assert attempt.answer.outcome == "misconfigured" and not seen["fresh"]
