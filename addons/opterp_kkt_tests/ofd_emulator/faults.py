@@ -10,6 +10,8 @@ MODES: dict[str, dict[str, Any]] = {
     "ok": {},
     "fail": {"status": 500, "retry_after": None},
     "throttle": {"status": 429, "retry_after": 2},
+    "page": {"status": 400, "body": "<html><h1>400 Bad Request</h1></html>", "content_type": "text/html"},
+    "fail_lookups": {"status": 500},
     "garbage": {},
     "other_key": {},
     "slow": {"seconds": 1},
@@ -21,6 +23,7 @@ MODES: dict[str, dict[str, Any]] = {
 }
 LIMITS = {"status": (300, 599), "retry_after": (0, 86_400), "seconds": (0, 3_600), "count": (1, 1_000_000)}
 WHOLE = ("status", "count")
+TEXTS = ("body", "content_type")
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,8 @@ class Fault:
     """What happens to a POST that arrives now: to `count` of them (None: until changed).
 
     fail, throttle     answered with `status`, not accepted
+    page               a proxy in front answers `status` and `body`; the operator gets nothing, lookups neither
+    fail_lookups       lookups are answered with `status`, and are what counts; POSTs are as ever
     garbage            200 with a page of HTML (a captive portal), not accepted
     other_key          200 that acknowledges some other key, not accepted
     slow               decided and answered `seconds` later; not accepted when the client has left by then
@@ -42,17 +47,22 @@ class Fault:
     status: int | None = None
     retry_after: float | None = None
     seconds: float | None = None
+    body: str | None = None
+    content_type: str | None = None
     order: int = field(default=0, compare=False)  # of how many
 
-    @property
-    def cuts_network(self) -> bool:
-        return self.mode in ("hang", "reset")
+    def meets(self, method: str) -> bool:
+        """Whether a request of that method meets it: lookups only what stands between the operator and us."""
+        return self._counts(method) or self.mode in ("hang", "reset", "page")
 
-    def after_one(self) -> Fault:
-        """The fault in force once one POST has met this one."""
-        if self.count is None:
+    def after(self, method: str) -> Fault:
+        """The fault in force once a request of that method has met this one."""
+        if self.count is None or not self._counts(method):
             return self
         return replace(self, count=self.count - 1) if self.count > 1 else Fault()
+
+    def _counts(self, method: str) -> bool:
+        return (method == "GET") == (self.mode == "fail_lookups")
 
     def as_dict(self) -> dict[str, Any]:
         return {name: value for name, value in asdict(self).items() if value is not None and name != "order"}
@@ -73,8 +83,15 @@ def parse_fault(order: dict[str, Any]) -> Fault:
 
 
 def check_setting(name: str, value: Any) -> None:
-    """ValueError unless the value is a number within LIMITS."""
+    """ValueError unless the value is a text, or a number within LIMITS."""
+    if name in TEXTS:
+        return check_text(name, value)
     low, high = LIMITS[name]
     kinds = int if name in WHOLE else (int, float)
     if isinstance(value, bool) or not isinstance(value, kinds) or not low <= value <= high:
         raise ValueError(f"{name} must be a {'whole ' if kinds is int else ''}number from {low} to {high}")
+
+
+def check_text(name: str, value: Any) -> None:
+    if not isinstance(value, str) or (name == "content_type" and not (value.isascii() and value.isprintable())):
+        raise ValueError(f"{name} must be a string{', as a header has it' if name == 'content_type' else ''}")

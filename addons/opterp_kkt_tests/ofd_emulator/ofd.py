@@ -69,15 +69,12 @@ class Operator:
     # -- requests under /v1 ----------------------------------------------------------------------------------
 
     def arrive(self, request: Request, arrived: float) -> tuple[Record, Fault]:
-        """Open a request's record; also the fault that it meets. Only POSTs use up a fault's count."""
+        """Open a request's record; also the fault that it meets, and may use up."""
         fields = describe(request)
         with self._lock:
             record, fault = self._history.open(arrived=arrived, **fields), self._fault
-            if request.method == "POST":
-                self._fault = fault.after_one()
-            elif not fault.cuts_network:
-                fault = Fault()
-            return record, fault
+            self._fault = fault.after(request.method)
+            return record, fault if fault.meets(request.method) else Fault()
 
     def decide(self, record: Record, request: Request, ends: bool = True) -> Answer | None:
         """The operator's own answer; with `ends`, the same line of the history ends the request.
@@ -132,9 +129,9 @@ class Operator:
         return _acknowledgement(record.key, outcome="accepted", **taken), {"accepted": True, **taken}
 
     def _ordered_answer(self, body: bytes) -> Answer | None:
-        for match, status in self._failures.items():
+        for match, answer in self._failures.items():
             if match in body:
-                return failure(status)
+                return answer
         for match, (code, message) in self._refusals.items():
             if match in body:
                 return _error(422, code, message)
@@ -156,10 +153,10 @@ class Operator:
         with self._lock:
             self._refusals = {**self._refusals, match.encode(): (code, message)} if match else {}
 
-    def fail_matching(self, match: str, status: int) -> None:
-        """Answer `status` to documents whose body contains `match`; an empty one clears all such orders."""
+    def fail_matching(self, match: str, answer: Answer) -> None:
+        """Answer so to documents whose body contains `match`; an empty one clears all such orders."""
         with self._lock:
-            self._failures = {**self._failures, match.encode(): status} if match else {}
+            self._failures = {**self._failures, match.encode(): answer} if match else {}
 
     def reset(self) -> None:
         with self._lock:
@@ -170,7 +167,7 @@ class Operator:
         self._orders += 1
         self._fault = Fault()
         self._refusals: dict[bytes, tuple[str, str]] = {}
-        self._failures: dict[bytes, int] = {}
+        self._failures: dict[bytes, Answer] = {}
 
     # -- views -----------------------------------------------------------------------------------------------
 
@@ -208,6 +205,12 @@ def failure(status: int, retry_after: float | None = None) -> Answer:
     else:
         words = "operator_error", "Ошибка на стороне оператора"
     return _error(status, *words, retry_after=retry_after)
+
+
+def page(status: int, body: str, content_type: str) -> Answer:
+    """What a web firewall or a proxy answers in the operator's stead. Only with an error object it is the operator's word."""
+    said = isinstance((parse_object(body.encode()) or {}).get("error"), dict)
+    return Answer(status, body.encode(), said and OUTCOMES.get(status) or "failed", content_type)
 
 
 def garbage() -> Answer:

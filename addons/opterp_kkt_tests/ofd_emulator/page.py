@@ -47,6 +47,8 @@ WORDS = {
     "wait": ("Медлит до следующего указания", "Waits for the next order"),
     "drop": ("Принимает, но ответ теряется", "Accepts, but loses the answer"),
     "drip": ("Ответ по байту", "Answers byte by byte"),
+    "page": ("Страница посредника", "A proxy's page"),
+    "fail_lookups": ("Ошибка на запросы о документах", "Look-ups fail"),
     "garbage": ("Мусор вместо ответа", "Garbage for an answer"),
     "other_key": ("Ответ на чужой ключ", "Answers for another key"),
     "throttle": ("Ограничение частоты", "Throttled"),

@@ -161,7 +161,10 @@ class Handler(BaseHTTPRequestHandler):
     def meet_fail(self, request: ofd.Request, record: Record, fault: Fault) -> None:
         self.finish_with(record, ofd.failure(fault.status, fault.retry_after))
 
-    meet_throttle = meet_fail
+    meet_throttle = meet_fail_lookups = meet_fail
+
+    def meet_page(self, request: ofd.Request, record: Record, fault: Fault) -> None:
+        self.finish_with(record, ofd.page(fault.status, fault.body, fault.content_type))
 
     def meet_garbage(self, request: ofd.Request, record: Record, fault: Fault) -> None:
         self.finish_with(record, ofd.garbage())
@@ -194,7 +197,7 @@ class Handler(BaseHTTPRequestHandler):
             _text(order, "message", "Документ не прошёл форматно-логический контроль")))
 
     def fail_matching(self) -> None:
-        self.obey(lambda order: self.server.operator.fail_matching(_text(order, "match"), _status(order)))
+        self.obey(lambda order: self.server.operator.fail_matching(_text(order, "match"), _answer(order)))
 
     def reset(self) -> None:
         self.obey(lambda order: self.server.operator.reset())
@@ -317,7 +320,9 @@ def _text(order: dict[str, Any], name: str, default: str | None = None) -> str:
     return value
 
 
-def _status(order: dict[str, Any]) -> int:
-    status = order.get("status", 500)
+def _answer(order: dict[str, Any]) -> ofd.Answer:
+    """With a `body` a page, else the operator's own error."""
+    status, content_type = order.get("status", 500), order.get("content_type", "text/html")
     check_setting("status", status)
-    return status
+    check_setting("content_type", content_type)
+    return ofd.page(status, _text(order, "body"), content_type) if "body" in order else ofd.failure(status)

@@ -422,12 +422,43 @@ def test_matching_documents_fail_while_others_pass(ofd):
     assert ofd.post(document())[0] == 200
 
 
+@pytest.mark.parametrize("status, body, outcome", [
+    (403, "<h1>Blocked</h1>", "failed"), (409, "", "failed"), (422, "", "failed"),
+    (409, '{"error": {"code": "", "message": ""}}', "conflict"), (422, '{"error": {}}', "refused"),
+])
+def test_a_firewall_answers_matching_documents_in_the_operators_stead(ofd, status, body, outcome):
+    ofd.control("fail_matching", match='"db:1"', status=status, body=body)
+    connection = ofd.connect()
+    connection.request("POST", "/v1/documents", encode(document()), headers_of(document()))
+    answer = connection.getresponse()
+    assert (answer.status, answer.read().decode(), answer.headers["Content-Type"]) == (status, body, "text/html")
+    connection.close()
+    assert ofd.post(document("db:2", 2))[0] == 200 and ofd.look_up("db:1")[0] == 404
+    assert ofd.history()[0]["outcome"] == outcome and not ofd.history()[0]["accepted"]
+
+
+def test_a_proxys_page_hides_the_operator_lookups_too(ofd):
+    ofd.post(document())
+    ofd.control("mode", mode="page", status=400, body="The plain HTTP request was sent to HTTPS port", count=2)
+    assert ofd.look_up("db:1")[0] == 400
+    assert [ofd.post(document("db:2", 2))[0] for _ in range(3)] == [400, 400, 200]
+    assert ofd.look_up("db:1")[0] == 200
+
+
+def test_lookups_fail_while_documents_pass(ofd):
+    ofd.control("mode", mode="fail_lookups", status=502, count=2)
+    assert ofd.post(document())[0] == 200
+    assert [ofd.look_up("db:1")[0] for _ in range(3)] == [502, 502, 200]
+
+
 @pytest.mark.parametrize("path, order", [
     ("mode", {}), ("mode", {"mode": "nonsense"}), ("mode", {"mode": ["ok"]}),
     ("mode", {"mode": "ok", "count": 1}),
     ("mode", {"mode": "fail", "status": 99}), ("mode", {"mode": "fail", "count": 0}),
     ("mode", {"mode": "slow", "seconds": "1"}), ("mode", {"mode": "drop", "seconds": 1}), ("mode", []),
     ("refuse", {"match": 1}), ("refuse", {}), ("fail_matching", {"match": "x", "status": "500"}),
+    ("fail_matching", {"match": "x", "body": 1}), ("mode", {"mode": "page", "content_type": "a\nb"}),
+    ("mode", {"mode": "fail", "body": ""}),
 ])
 def test_wrong_orders_change_nothing(ofd, path, order):
     status, answer, _ = ofd.request("POST", f"/_control/{path}", json.dumps(order))
