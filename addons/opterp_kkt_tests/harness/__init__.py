@@ -7,6 +7,7 @@
     shop       a whole shop for one proof: stack and tills together, and the verdict over what happened
     proxy      the network between the deliverers and the OFD
     traffic    tills that never give up: sales and refunds by RPC, sent again when an answer was lost
+    hands      the people of a shop, who press what its pages offer
     contest    several processes that deliver at the same moment
     judge      the verdict over the OFD's history: pure functions
     audit      what PostgreSQL itself noted of claims, records, holders and the breaker, and what must be true of it

@@ -16,18 +16,21 @@ from harness.stack import Database
 INSTALL = """
     CREATE TABLE nemesis_audit (
         seq bigserial PRIMARY KEY, at timestamptz DEFAULT clock_timestamp(), backend int DEFAULT pg_backend_pid(),
-        relation text, before jsonb, row jsonb);
+        tx bigint DEFAULT txid_current(), relation text, before jsonb, row jsonb);
     CREATE FUNCTION nemesis_note() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
         INSERT INTO nemesis_audit (relation, before, row)
         VALUES (TG_TABLE_NAME, to_jsonb(OLD) - 'payload', to_jsonb(NEW) - 'payload');
         RETURN NULL;
     END $$;
     CREATE TRIGGER nemesis AFTER UPDATE ON kkt_circuit_breaker FOR EACH ROW EXECUTE FUNCTION nemesis_note();
+    CREATE TRIGGER nemesis AFTER INSERT ON kkt_circuit_breaker_event FOR EACH ROW EXECUTE FUNCTION nemesis_note();
     CREATE TRIGGER nemesis AFTER UPDATE OF epoch ON kkt_delivery FOR EACH ROW EXECUTE FUNCTION nemesis_note();
     CREATE TRIGGER nemesis AFTER UPDATE OF state ON kkt_receipt FOR EACH ROW EXECUTE FUNCTION nemesis_note();
 """
-READ = "SELECT seq, extract(epoch FROM at)::float8 AS at, backend, relation, before, row FROM nemesis_audit ORDER BY seq"
-BREAKER, HOLDER, RECEIPT = "kkt_circuit_breaker", "kkt_delivery", "kkt_receipt"
+READ = "SELECT seq, extract(epoch FROM at)::float8 AS at, backend, tx, relation, before, row FROM nemesis_audit ORDER BY seq"
+BREAKER, EVENT, HOLDER, RECEIPT = "kkt_circuit_breaker", "kkt_circuit_breaker_event", "kkt_delivery", "kkt_receipt"
+
+PERMIT = 60.0  # s that a probe's permit lasts at most
 
 Notes = list[dict]
 
@@ -44,6 +47,11 @@ def read(database: Database) -> Notes:
     return database.query(READ)
 
 
+def breaker_of(database: Database) -> dict[int, int]:
+    """The breakers' ids by OFD."""
+    return {row["id"]: row["breaker_id"] for row in database.query("SELECT id, breaker_id FROM kkt_ofd")}
+
+
 def of(notes: Notes, relation: str) -> Notes:
     return [note for note in notes if note["relation"] == relation]
 
@@ -58,13 +66,13 @@ def is_record(note: dict) -> bool:
 
 def breaker_moves_legally(notes: Notes) -> list[str]:
     """I7: the only transitions, each for its reason, each from the version before."""
-    violations = []
+    violations, resets = [], {note["tx"] for note in of(notes, EVENT) if note["row"]["reason"] == "reset"}
     for note in of(notes, BREAKER):
         before, row = note["before"], note["row"]
         move = f"{before['state']} → {row['state']} (version {row['version']})"
-        if row["version"] != before["version"] + 1:
+        if row["version"] != before["version"] + (_decided(row) != _decided(before) or row["version"] != before["version"]):
             violations.append(f"breaker: version {row['version']} follows {before['version']}")
-        if before["state"] != row["state"] and not _is_legal(note):
+        if before["state"] != row["state"] and note["tx"] not in resets and not _is_legal(note):
             violations.append(f"breaker: {move} is not allowed: {_told(before)}")
     return violations
 
@@ -73,12 +81,22 @@ def _is_legal(note: dict) -> bool:
     before, row = note["before"], note["row"]
     reasons = {
         ("closed", "open"): before["failure_count"] + 1 >= before["failure_threshold"],
-        ("open", "half_open"): before["retry_at"] and note["at"] >= _seconds(before["retry_at"]),
+        ("open", "half_open"): before["retry_at"] and not _lasts(before["retry_at"], note["at"], before["recovery_timeout"]),
         ("half_open", "open"): before["probe_owner"],
         ("half_open", "closed"): before["probe_owner"] and before["success_count"] + 1 >= before["success_threshold"],
     }
     assert set(reasons) == LEGAL
     return bool(reasons.get((before["state"], row["state"])))
+
+
+def _decided(row: dict) -> list:
+    """What only the machine changes; a person's change of the mode is two updates, of which one has the next version."""
+    return [row[name] for name in ("state", "failure_count", "success_count", "retry_at", "probe_owner", "probe_until")]
+
+
+def _lasts(until: str, at: float, longest: float) -> bool:
+    """Whether a wait until then is on at that moment; one that is longer than it may be was stored by a clock that was wrong."""
+    return 0 < _seconds(until) - at <= longest + 1
 
 
 def _told(row: dict) -> str:
@@ -99,23 +117,32 @@ def one_probe_at_a_time(notes: Notes) -> list[str]:
         if note["row"]["probe_owner"] != note["before"]["probe_owner"]
         and note["row"]["probe_owner"]
         and note["before"]["probe_owner"]
-        and note["at"] < _seconds(note["before"]["probe_until"])
+        and _lasts(note["before"]["probe_until"], note["at"], PERMIT)
     ]
 
 
-def claims_are_permitted(notes: Notes) -> list[str]:
-    """I7: nothing is claimed while the breaker is open; while it is half-open, by its probe only."""
-    violations = []
-    breaker = next((note["before"] for note in of(notes, BREAKER)), {"state": "closed"})
+def claims_are_permitted(notes: Notes, breaker_of: dict[int, int]) -> list[str]:
+    """I7: nothing is claimed for an OFD while its breaker is open; while that is half-open, by its probe only.
+
+    `breaker_of` are the breakers' ids by OFD.
+    """
+    violations, breakers = [], {}
+    for note in reversed(of(notes, BREAKER)):
+        breakers[note["row"]["id"]] = note["before"]  # how it was before the first note
     for note in notes:
         if note["relation"] == BREAKER:
-            breaker = note["row"]
-        elif is_claim(note) and not _permits(breaker, note["row"]):
-            violations.append(f"{_words(note)} was claimed while the breaker was {breaker['state']}")
+            breakers[note["row"]["id"]] = note["row"]
+        elif is_claim(note):
+            breaker = breakers.get(breaker_of.get(note["row"]["sent_to_id"]))
+            if breaker and not _permits(breaker, note["row"]):
+                how = breaker["state"] if breaker["mode"] == "automatic" else breaker["mode"]
+                violations.append(f"{_words(note)} was claimed while the breaker was {how}")
     return violations
 
 
 def _permits(breaker: dict, receipt: dict) -> bool:
+    if breaker["mode"] != "automatic":
+        return breaker["mode"] == "disabled"
     owner = f"/{receipt['register_id']}/{receipt['delivery_epoch']}"
     probes = breaker["state"] == "half_open" and (breaker["probe_owner"] or "").endswith(owner)
     return breaker["state"] == "closed" or probes
@@ -152,11 +179,11 @@ def sent_as_claimed(notes: Notes, history: History) -> list[str]:
     ]
 
 
-def violations(notes: Notes, history: History) -> list[str]:
+def violations(notes: Notes, history: History, breaker_of: dict[int, int]) -> list[str]:
     return [
         *breaker_moves_legally(notes),
         *one_probe_at_a_time(notes),
-        *claims_are_permitted(notes),
+        *claims_are_permitted(notes, breaker_of),
         *records_are_fenced(notes),
         *sent_as_claimed(notes, history),
     ]

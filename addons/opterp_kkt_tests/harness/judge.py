@@ -8,7 +8,7 @@ history is the emulator's list of requests in order of arrival (`seq`, `arrived`
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 History = list[dict]
@@ -21,7 +21,8 @@ class Receipt:
     `register` is the fiscal drive number; `hlc` is (local time in ms, logical counter); `order` the
     pos.order's id (None for shift documents) and `uuid` its till's name for it; `refunds` the key of the sale that
     this document takes back; `created` when its transaction began, in s since 1970; `till_hlc` the till's own stamp,
-    None when it was not to be believed.
+    None when it was not to be believed; `queue` the register's id and the place in its
+    queue; `handled` whether a person closed it.
     """
 
     key: str
@@ -35,6 +36,8 @@ class Receipt:
     uuid: str | None = None
     created: float = 0.0
     till_hlc: tuple[int, int] | None = None
+    queue: tuple[int, int | None] = (0, None)
+    handled: bool = False
 
     def __str__(self):
         return f"FD {self.fd_number} of register {self.register} (key {self.key}, {self.state})"
@@ -146,12 +149,16 @@ def _by_register(history: History) -> dict[str, History]:
     """Group requests about documents by register, in order of arrival; a lookup belongs to the register that
     sent its key.
     """
-    owner = {request["key"]: request["register"] for request in history if request.get("key") and request.get("register")}
     groups = defaultdict(list)
-    for request in sorted(history, key=lambda request: (request["arrived"], request["seq"])):
-        if request.get("key") in owner:
-            groups[owner[request["key"]]].append(request)
+    for request in sorted(_with_register(history), key=lambda request: (request["arrived"], request["seq"])):
+        groups[request["register"]].append(request)
     return groups
+
+
+def _with_register(history: History) -> History:
+    """The requests about documents; a lookup gets the register that sent its key."""
+    owner = {request["key"]: request["register"] for request in history if request.get("key") and request.get("register")}
+    return [request | {"register": owner[request["key"]]} for request in history if request.get("key") in owner]
 
 
 def _end(request: dict, later: History) -> float:
@@ -175,12 +182,12 @@ def epochs_never_fall(history: History) -> list[str]:
 
 
 def rejected_only_when_refused(history: History, receipts: Iterable[Receipt]) -> list[str]:
-    """I9: a rejected document is one that the OFD refused; a sale that could not be made a document is a fault."""
+    """I9: a rejected document is one that the OFD refused, or that a person closed; a sale that made no document is a fault."""
     refused = refused_keys(history)
     return [
         f"rejected, but the OFD never refused it: {receipt} of order {receipt.order}"
         for receipt in receipts
-        if receipt.state == "rejected" and receipt.key not in refused
+        if receipt.state == "rejected" and receipt.key not in refused and not receipt.handled
     ]
 
 
@@ -256,6 +263,100 @@ def violations(
         *refunds_follow_sales(receipts),
         *later_than_the_tills_stamp(receipts),
     ]
+
+
+# --- several OFDs: one history of all, `ofd` says whose ----------------------------------------------------------
+
+
+def merged(histories: dict[str, History]) -> History:
+    """One history of several OFDs, in order of arrival by the clock that they share, numbered anew."""
+    requests = [request | {"ofd": ofd} for ofd, history in histories.items() for request in history]
+    requests.sort(key=lambda request: (request["arrived"], request["ofd"], request["seq"]))
+    return [request | {"seq": seq} for seq, request in enumerate(requests, 1)]
+
+
+def accepted_by_one_ofd(history: History) -> list[str]:
+    """I13: a document goes to no OFD while another one may have it."""
+    takers = defaultdict(set)
+    for request in filter(is_acceptance, history):
+        takers[request["key"]].add(request["ofd"])
+    return [f"key {key} was accepted by {' and '.join(sorted(ofds))}" for key, ofds in takers.items() if len(ofds) > 1]
+
+
+def left_behind(history: History, changed: float) -> list[str]:
+    """I13: once a change of address (at `changed`, ms) is committed, the old server only gets what was in flight: of each
+    register one document.
+    """
+    late = defaultdict(set)
+    for request in _with_register(history):
+        if request["arrived"] > changed:
+            late[request["register"]].add(request["key"])
+    return [f"register {register}: {len(keys)} documents went to the old address after it was changed"
+            for register, keys in late.items() if len(keys) > 1]
+
+
+def by_queue(history: History, receipts: Iterable[Receipt]) -> tuple[History, list[Receipt]]:
+    """The same with a register's id and places in its queue instead of drives and FD numbers, for a shop in which drives move."""
+    queues = {receipt.key: (str(receipt.queue[0]), receipt.queue[1]) for receipt in receipts}
+    moved = [
+        request | ({"register": queues[request["key"]][0], "fd_number": queues[request["key"]][1]} if request["register"] else {})
+        if request["key"] in queues else request
+        for request in history
+    ]
+    return moved, [replace(r, register=queues[r.key][0], fd_number=queues[r.key][1] or None) for r in receipts]
+
+
+# --- people: what they met, moment for moment -------------------------------------------------------------------
+
+
+def sales_never_refused(complaints: Iterable[str], lost_answers: tuple[str, ...]) -> list[str]:
+    """I13: a call of a till fails because an answer is lost (names that begin so), never because the shop says no."""
+    found = Counter(name for name in complaints if not name.startswith(lost_answers))
+    return [f"tills were refused {count} times: {name}" for name, count in found.items()]
+
+
+def buttons_work(answers: Iterable[tuple[str, str]]) -> list[str]:
+    """I9: a button that a page or an alarm offers works, or says in words why not now; (button, error) of those that did not."""
+    return [f"{button} ended with {error}" for button, error in answers
+            if "cannot be completed" in error or not error.startswith("odoo.exceptions.")]
+
+
+def heads_have_a_way_out(samples: Iterable[dict], untouched: float, untold: float) -> list[str]:
+    """I9: a queue's head that is not held is tried within `untouched` s; of one that is, an alarm tells within `untold` s.
+
+    A sample is a head at a moment (`at`, s): its `register`, `key`, whether it is `held` and `told` of, and `tried`, whatever
+    changes when it is tried.
+    """
+    violations, since = [], {}
+    for sample in samples:
+        fact = (sample["key"], sample["held"], sample["told"], None if sample["held"] else sample["tried"])
+        if since.get(sample["register"], (None, 0, False))[0] != fact:
+            since[sample["register"]] = fact, sample["at"], False
+        _fact, began, said = since[sample["register"]]
+        waited, limit = sample["at"] - began, untold if sample["held"] else untouched
+        if waited > limit and not said and not (sample["held"] and sample["told"]):
+            since[sample["register"]] = fact, began, True
+            what = "held, and nobody is told" if sample["held"] else "not held, and nothing tries it"
+            violations.append(f"register {sample['register']}: the head of its queue (key {sample['key']}) is {what},"
+                              f" for {waited:.0f} s")
+    return violations
+
+
+def settled_or_handled(receipts: Iterable[Receipt]) -> list[str]:
+    """I9: at the end every document is delivered, or closed by a person."""
+    return [f"neither delivered nor handled: {receipt}" for receipt in receipts
+            if receipt.state != "delivered" and not receipt.handled]
+
+
+# --- registers that have a backlog together ---------------------------------------------------------------------
+
+
+def all_advance(history: History) -> list[str]:
+    """I3: of registers that have a backlog together, none is done before each has got something through."""
+    accepted = first_acceptances(history)
+    done = min(requests[-1]["seq"] for requests in accepted.values())
+    return [f"register {register} got nothing through until another was done"
+            for register, requests in accepted.items() if requests[0]["seq"] > done]
 
 
 # --- the breaker: `events` are its transitions, oldest first, `at` in ms ---------------------------------------

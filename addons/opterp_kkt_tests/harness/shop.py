@@ -13,6 +13,7 @@ from harness.till import Client, Till
 
 RECEIPTS = """
     SELECT r.idempotency_key, r.fiscal_drive_number, r.fd_number, r.state, r.hlc_local_time, r.hlc_logical_counter,
+           r.register_id, r.queue_number, r.handled_at IS NOT NULL AS handled,
            r.pos_order_id, r.operation_type, o.uuid, extract(epoch FROM r.create_date AT TIME ZONE 'UTC')::float8 AS created,
            CASE WHEN NOT coalesce(r.hlc_drift, false) THEN o.kkt_hlc END AS merged,
            (SELECT min(sale.idempotency_key)
@@ -53,6 +54,8 @@ def read_receipts(database: Database) -> list[Receipt]:
             refunds=row["refunds"],
             uuid=row["uuid"],
             created=row["created"],
+            queue=(row["register_id"], row["queue_number"]),
+            handled=row["handled"],
             till_hlc=row["merged"] and (row["merged"]["local_time"], row["merged"]["logical_counter"]),
         )
         for row in database.query(RECEIPTS)
@@ -155,7 +158,11 @@ class Shop:
     def receipts(self) -> list[Receipt]:
         return [receipt for receipt in read_receipts(self.database) if receipt.key not in self._earlier_receipts]
 
-    def violations(self, guards_were_lost: bool = False) -> list[str]:
-        """Judge the shop at rest; see `judge`."""
-        orders = [row["id"] for row in self.database.query(PAID_ORDERS, self._earlier_order)]
-        return judge.violations(self.ofd.history(), self.receipts(), orders, guards_were_lost)
+    def paid_orders(self) -> list[int]:
+        return [row["id"] for row in self.database.query(PAID_ORDERS, self._earlier_order)]
+
+    def violations(self, guards_were_lost: bool = False, other: judge.History = ()) -> list[str]:
+        """Judge the shop at rest, with the history of its `other` OFD, if it has one; see `judge`."""
+        orders = self.paid_orders()
+        history = judge.merged({"the OFD": self.ofd.history(), "the other OFD": other})
+        return judge.violations(history, self.receipts(), orders, guards_were_lost)

@@ -77,15 +77,20 @@ class Postgres(Server):
     """An own PostgreSQL cluster, to be broken: `kill` is an immediate shutdown, `restart` that and the recovery.
 
     `initdb` refuses root, so under root the cluster belongs to the user postgres. fsync is off: these crashes
-    end processes, not the machine. `adopt` brings the demo shop in from the set-up's cluster.
+    end processes, not the machine. `adopt` brings the demo shop in from the set-up's cluster. When it is
+    `clocked`, its `clock` can be wrong.
     """
 
     stop_signal = signal.SIGINT  # fast shutdown
 
-    def __init__(self):
+    def __init__(self, *, clocked: bool = False):
         super().__init__("postgres", user="postgres" if os.getuid() == 0 else None)
         self.home = Path(tempfile.mkdtemp(prefix="kkt_poc_pg_"))
+        self.clock = Clock(path=self.home / "clock") if clocked else None
         self.dsn = {"host": "127.0.0.1", "port": self.port, "user": "odoo"}
+
+    def environment(self):
+        return super().environment() | (self.clock.environment if self.clock else {})
 
     def command(self):
         return [_postgres_bin("postgres"), "-D", str(self.home / "data"), "-p", str(self.port), *POSTGRES_OPTIONS]
@@ -230,8 +235,8 @@ class Clock:
     The offset in seconds is a file that every process reads again at each look at its clock.
     """
 
-    def __init__(self, offset: float = 0.0):
-        self.path = new_file("clock")
+    def __init__(self, offset: float = 0.0, path: Path | None = None):
+        self.path = path or new_file("clock")
         self.library = next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"), None)
         if not self.library:
             raise FileNotFoundError("libfaketime is missing: install the package faketime")
@@ -337,8 +342,9 @@ class Emulator(Server):
     does.
     """
 
-    def __init__(self, *, port: int | None = None, history_file: Path | None = None):
+    def __init__(self, *, port: int | None = None, history_file: Path | None = None, token: str = ""):
         super().__init__("ofd", port=port)
+        self.token = token
         self.url = f"http://127.0.0.1:{self.port}"
         self.history_file = history_file or new_file("ofd", ".jsonl")
 
@@ -353,6 +359,7 @@ class Emulator(Server):
             str(self.port),
             "--history",
             str(self.history_file),
+            *(["--token", self.token] if self.token else []),
         ]
 
     def environment(self):
@@ -372,9 +379,9 @@ class Emulator(Server):
         """Refuse (422) documents whose body contains `match`; an empty match clears the rule."""
         self._control("refuse", match=match, code=code, message=message)
 
-    def fail_matching(self, match: str, status: int = 500):
-        """Never answer documents that contain `match` otherwise than with `status`."""
-        self._control("fail_matching", match=match, status=status)
+    def fail_matching(self, match: str, status: int = 500, **page):
+        """Never answer documents that contain `match` otherwise than with `status`, and the `body` of `page`."""
+        self._control("fail_matching", match=match, status=status, **page)
 
     def reset(self):
         """Mode ok, no rules, nothing received."""

@@ -67,9 +67,10 @@ class Cashier(threading.Thread):
 
     def _lines(self) -> list:
         lines = [self._line() for _line in range(self.random.randint(1, 3))]
-        if self.traffic.refusing.is_set() and self.random.random() < 0.5:
+        mark = next(iter(self.traffic.marks), None)
+        if mark and self.random.random() < 0.5:
             product = lines[0].product
-            lines[0].product = product | {"display_name": f"{product['display_name']} ({REFUSED})"}
+            lines[0].product = product | {"display_name": f"{product['display_name']} ({mark})"}
         return lines
 
     def _line(self):
@@ -113,8 +114,8 @@ class Cashier(threading.Thread):
 
 
 class Traffic:
-    """All tills of a shop. `rate` is orders per second and till; `refusing` says when tills also sell what the OFD
-    refuses.
+    """All tills of a shop. `rate` is orders per second and till; every second sale has one of the `marks` in a line's name,
+    as long as there are any: by them the OFD, or what stands in front of it, knows what it does not like.
     """
 
     def __init__(self, shop: Shop, seed: int, tills: int, rate: float):
@@ -126,7 +127,7 @@ class Traffic:
         self.complaints: Counter[str] = Counter()
         self.closing = threading.Event()
         self.given_up = threading.Event()
-        self.refusing = threading.Event()
+        self.marks: dict[str, None] = {}  # in the order in which they came
         shop.ofd.refuse(REFUSED)
         self.cashiers = [Cashier(self, number, self._open(number, tills)) for number in range(tills)]
 

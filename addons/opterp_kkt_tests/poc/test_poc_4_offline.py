@@ -299,7 +299,7 @@ def judge_breaker(story: Scenario, day: Day):
         *judge.legal_transitions(events),
         *judge.quiet_while_open(history, events),
         *judge.one_probe_at_a_time(history, events),
-        *audit.violations(notes, history),
+        *audit.violations(notes, history, audit.breaker_of(day.shop.database)),
     ]
     assert not violations, violations
 

@@ -159,12 +159,83 @@ def test_orders_without_an_answer_and_answers_without_a_receipt_are_seen():
     assert found == ["order b never got an answer", "order c was answered and has no receipt"]
 
 
+# --- several OFDs, queues, people ------------------------------------------------------------------------------
+
+
+def test_two_ofds_have_one_history_and_each_document_goes_to_one():
+    histories = {"one": [request(1, 1), request(2, 2)], "two": [request(1, 3, arrived=1500)]}
+    both = judge.merged(histories)
+    assert [(r["seq"], r["ofd"], r["fd_number"]) for r in both] == [(1, "one", 1), (2, "two", 3), (3, "one", 2)]
+    assert judge.accepted_by_one_ofd(both) == []
+    histories["two"].append(request(2, 2, "failed", accepted=True))
+    assert "key k2 was accepted by one and two" in judge.accepted_by_one_ofd(judge.merged(histories))[0]
+
+
+def test_only_what_was_in_flight_goes_to_the_old_address():
+    late = [request(1, 1), request(2, 2), request(3, 2, "lookup_hit", method="GET", register=None)]
+    assert judge.left_behind(late, 1500) == []
+    assert "2 documents went to the old address" in judge.left_behind([*late, request(4, 3)], 1500)[0]
+
+
+def test_registers_that_have_a_backlog_advance_together():
+    other = {"register": "9999078900005678"}
+    assert judge.all_advance([request(1, 1), request(2, 11, **other), request(3, 2), request(4, 12, **other)]) == []
+    starved = [request(1, 1), request(2, 2), request(3, 11, **other)]
+    assert judge.all_advance(starved) == ["register 9999078900005678 got nothing through until another was done"]
+
+
+def test_a_drive_that_moved_is_judged_by_the_queues_of_its_registers():
+    history = [request(1, 2), request(2, 1), request(3, 1, "lookup_hit", method="GET", register=None)]
+    receipts = [receipt(2, queue=(7, 1)), receipt(1, queue=(8, 1))]
+    assert judge.in_order(history)
+    moved, queued = judge.by_queue(history, receipts)
+    assert judge.in_order(moved) == [] and [(r["register"], r["fd_number"]) for r in moved[:2]] == [("7", 1), ("8", 1)]
+    assert [(r.register, r.fd_number) for r in queued] == [("7", 1), ("8", 1)] and moved[2]["register"] is None
+    wrong = judge.by_queue(history, [receipt(2, queue=(7, 2)), receipt(1, queue=(7, 1))])[0]
+    assert judge.in_order(wrong)
+
+
+def test_a_sale_that_is_refused_is_told_from_a_lost_answer():
+    names = ["ConnectionError", "odoo.exceptions.ValidationError", "odoo.exceptions.ValidationError"]
+    assert judge.sales_never_refused(names[:1], ("Connect",)) == []
+    assert judge.sales_never_refused(names, ("Connect",)) == ["tills were refused 2 times: odoo.exceptions.ValidationError"]
+
+
+def test_a_button_works_or_says_why_not():
+    said = ("retry", "odoo.exceptions.UserError: it is delivered by itself")
+    raw = ("deliver now", "odoo.exceptions.ValidationError: The operation cannot be completed: one at a time")
+    assert judge.buttons_work([said]) == []
+    assert len(judge.buttons_work([said, raw, ("reset", "builtins.KeyError: 'x'")])) == 2
+
+
+def head(at, **more):
+    return {"at": at, "register": 7, "key": "k1", "held": False, "told": False, "tried": 1} | more
+
+
+@pytest.mark.parametrize("samples, words", [
+    ([head(0), head(50), head(101)], "not held, and nothing tries it, for 101 s"),
+    ([head(0), head(90, key="k2"), head(180, key="k2", tried=2), head(200, key="k2", tried=2)], None),
+    ([head(0, held=True), head(31, held=True)], "held, and nobody is told, for 31 s"),
+    ([head(0, held=True), head(29, held=True), head(31, held=True, told=True), head(500, held=True, told=True)], None),
+])
+def test_a_head_without_a_way_out_is_seen(samples, words):
+    found = judge.heads_have_a_way_out(samples, untouched=100, untold=30)
+    assert len(found) == bool(words) and (not words or words in found[0]), found
+
+
+def test_at_the_end_all_is_delivered_or_handled():
+    assert judge.settled_or_handled([receipt(1), receipt(2, state="rejected", handled=True)]) == []
+    assert "neither delivered nor handled: FD 3" in judge.settled_or_handled([receipt(3, state="rejected")])[0]
+    assert judge.rejected_only_when_refused([], [receipt(2, state="rejected", handled=True)]) == []
+
+
 # --- PostgreSQL's notes ----------------------------------------------------------------------------------------
 
 BREAKER = {
-    "version": 0, "state": "closed", "mode": "automatic", "failure_count": 0, "failure_threshold": 5, "success_count": 0,
-    "success_threshold": 2, "retry_at": None, "probe_owner": None, "probe_until": None,
+    "id": 4, "version": 0, "state": "closed", "mode": "automatic", "failure_count": 0, "failure_threshold": 5, "success_count": 0,
+    "success_threshold": 2, "recovery_timeout": 3, "retry_at": None, "probe_owner": None, "probe_until": None,
 }
+BREAKER_OF = {3: 4}  # by OFD
 
 
 def moment(at):
@@ -177,13 +248,14 @@ def breaker_notes(*changes):
     for number, change in enumerate(changes, start=1):
         rows.append(rows[-1] | {"version": number} | change)
     return [
-        {"at": float(number), "relation": audit.BREAKER, "before": before, "row": row}
+        {"at": float(number), "tx": number, "relation": audit.BREAKER, "before": before, "row": row}
         for number, (before, row) in enumerate(zip(rows, rows[1:], strict=False), start=1)
     ]
 
 
 def receipt_note(state, before="pending", epoch=1, key="k1", **more):
-    row = {"id": key, "register_id": 7, "idempotency_key": key, "fd_number": 1, "fiscal_drive_number": DRIVE}
+    row = {"id": key, "register_id": 7, "idempotency_key": key, "fd_number": 1, "fiscal_drive_number": DRIVE,
+           "sent_to_id": 3}
     return {
         "at": 2.5, "backend": 99, "relation": audit.RECEIPT, "before": row | {"state": before, "delivery_epoch": epoch},
         "row": row | {"state": state, "delivery_epoch": epoch}} | more
@@ -205,7 +277,7 @@ LIFE = [*FAILURES, OPEN, PROBE, HALF, PROBE, CLOSED]
 
 def test_a_breaker_that_does_as_it_should_is_left_alone():
     notes = [holder_note(1), *breaker_notes(*LIFE), receipt_note("sending"), receipt_note("delivered", "sending")]
-    assert audit.violations(notes, [request(1, 1)]) == []
+    assert audit.violations(notes, [request(1, 1)], BREAKER_OF) == []
 
 
 @pytest.mark.parametrize(
@@ -222,13 +294,33 @@ def test_a_breaker_that_does_as_it_should_is_left_alone():
     ],
 )
 def test_each_wrong_move_of_the_breaker_is_seen(changes, words):
-    found = audit.violations(breaker_notes(*changes), [])
+    found = audit.violations(breaker_notes(*changes), [], BREAKER_OF)
     assert len(found) == 1 and words in found[0], found
+
+
+def test_a_person_may_close_a_breaker():
+    reset = {"tx": 6, "relation": audit.EVENT, "row": {"reason": "reset"}, "before": None}
+    notes = [*breaker_notes(*FAILURES, OPEN, LIFE[-1]), reset]
+    assert audit.violations(notes, [], BREAKER_OF) == []
+    assert "open → closed" in audit.violations([*notes[:-1], reset | {"tx": 5}], [], BREAKER_OF)[0]
+
+
+def test_a_wait_stored_by_a_clock_that_was_wrong_is_over():
+    notes = breaker_notes(*FAILURES, OPEN | {"retry_at": moment(3600)}, PROBE | {"probe_until": moment(3700)},
+                          PROBE | {"probe_owner": "other/8/1"})
+    assert audit.violations(notes, [], BREAKER_OF) == []
+
+
+def test_a_claim_asks_the_breaker_of_its_own_ofd():
+    notes = [*breaker_notes(*FAILURES, OPEN), receipt_note("sending")]
+    assert audit.violations(notes, [], {3: 5}) == []
+    forced = breaker_notes({"mode": "forced_open"})
+    assert "the breaker was forced_open" in audit.violations([*forced, receipt_note("sending")], [], BREAKER_OF)[0]
 
 
 def test_a_probe_whose_permit_ran_out_may_be_followed_by_another():
     notes = breaker_notes(*FAILURES, OPEN, PROBE | {"probe_until": moment(6.5)}, PROBE | {"probe_owner": "other/8/1"})
-    assert audit.violations(notes, []) == []
+    assert audit.violations(notes, [], BREAKER_OF) == []
 
 
 @pytest.mark.parametrize("notes, words", [
@@ -239,13 +331,13 @@ def test_a_probe_whose_permit_ran_out_may_be_followed_by_another():
     ([holder_note(1), receipt_note("sending"), holder_note(2), receipt_note("delivered", "sending")], "delivered by epoch 1"),
 ])
 def test_claims_and_records_out_of_turn_are_seen(notes, words):
-    found = audit.violations(notes, [])
+    found = audit.violations(notes, [], BREAKER_OF)
     assert len(found) == 1 and words in found[0], found
 
 
 def test_a_record_by_somebody_else_than_the_claimer_is_seen():
     notes = [holder_note(1), receipt_note("sending"), receipt_note("delivered", "sending", backend=100)]
-    assert "by another session than the one that claimed it" in audit.violations(notes, [])[0]
+    assert "by another session than the one that claimed it" in audit.violations(notes, [], BREAKER_OF)[0]
 
 
 def test_sending_more_often_than_claiming_is_seen():

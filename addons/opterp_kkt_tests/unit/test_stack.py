@@ -34,6 +34,18 @@ def test_redis_is_flushed_hung_and_killed():
     assert not psutil.pid_exists(server.pid)
 
 
+def test_postgres_looks_at_a_clock_that_can_be_wrong():
+    with Postgres(clocked=True) as server:
+        connection = psycopg2.connect(dbname="postgres", **server.dsn)
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            for offset in (3600, -3600, 0):
+                server.clock.set(offset)
+                cursor.execute("SELECT extract(epoch FROM clock_timestamp())::float8")
+                assert abs(cursor.fetchone()[0] - time.time() - offset) < 60
+        connection.close()
+
+
 def test_postgres_recovers_what_was_committed_before_the_crash():
     with Postgres() as server:
         connection = psycopg2.connect(dbname="postgres", **server.dsn)
