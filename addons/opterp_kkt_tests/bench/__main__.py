@@ -1,15 +1,15 @@
-"""Side-by-side measurements: `make bench`, or `python addons/opterp_kkt_tests/bench sale|crowd|drain|small`.
+"""Side-by-side measurements: `make bench`, or `python addons/opterp_kkt_tests/bench sale|crowd|drain|small|clocks`.
 
-Every figure is a ratio of medians of two things that ran interleaved, since machines are noisy.
+Every figure but those of `clocks` is a ratio of medians of two things that ran interleaved, since machines are noisy.
 """
 import sys
 from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).resolve().parents[1]), str(Path(__file__).resolve().parents[2] / "opterp_kkt")]
 
-from bench import crowd, drain, sale, small  # noqa: E402  (the paths must be set first)
+from bench import clocks, crowd, drain, sale, small  # noqa: E402  (the paths must be set first)
 
-PARTS = {"sale": sale.main, "crowd": crowd.main, "drain": drain.main, "small": small.main}
+PARTS = {"sale": sale.main, "crowd": crowd.main, "drain": drain.main, "small": small.main, "clocks": clocks.main}
 
 if __name__ == "__main__":
     chosen = sys.argv[1:] or list(PARTS)
