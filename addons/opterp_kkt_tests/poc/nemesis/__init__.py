@@ -5,5 +5,7 @@
 
     run        the story: processes, tills and faults, the final heal, the verdict
     faults     what is broken, and the schedule that a seed gives
+    people     what a manager and a fiscal administrator do meanwhile: the buttons that are offered, the forms
+    heads      looks at the head of every queue, moment for moment
     result     the table, and of a violation the shortest useful excerpt
 """

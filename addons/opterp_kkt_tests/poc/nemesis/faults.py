@@ -15,11 +15,13 @@ from harness.processes import ProcessDied, wait_until
 from harness.proxy import Proxy
 from harness.shop import Shop
 from harness.stack import Clock, Odoo, Postgres
-from harness.traffic import Traffic
+from harness.traffic import REFUSED, Traffic
+from poc.nemesis.people import NotOffered, People
 
 LEASE = 8.0  # s; the settings of a nemesis are short, so that two minutes hold what takes an hour otherwise
 SHORT, LONG, STOPPED = (0.5, 3.0), (3.0, 7.0), (LEASE + 1, LEASE + 4)
 HOUR = 3600.0
+PAGE = "<html><h1>Blocked</h1></html>"
 
 # What a fault is done to, of which one at a time is broken, and for how many seconds. The way to the OFD is the network and
 # the OFD itself: were both broken all the time, the breaker would leave the other faults nothing to hit.
@@ -52,9 +54,34 @@ KINDS = {
     "ofd_429": ("way", SHORT),
     "ofd_garbage": ("way", SHORT),
     "ofd_other_key": ("way", SHORT),
-    "ofd_refuses": ("refusals", LONG),
+    "proxy_page": ("way", SHORT),
+    "lookups_fail": ("way", LONG),
+    "ofd_refuses": ("documents", LONG),
+    "firewall_403": ("documents", LONG),
+    "firewall_400": ("documents", LONG),
+    "conflict_without_words": ("documents", LONG),
+    "poison_sold": ("documents", SHORT),
     "clock_ahead": ("clock", LONG),
     "clock_behind": ("clock", LONG),
+    "clock_a_little_ahead": ("clock", LONG),
+    "clock_a_little_behind": ("clock", LONG),
+    "database_ahead": ("database's clock", LONG),
+    "database_behind": ("database's clock", LONG),
+    "retried": ("buttons", (0, 0)),
+    "handled": ("buttons", (0, 0)),
+    "held_by_hand": ("buttons", (0, 0)),
+    "released": ("buttons", (0, 0)),
+    "delivered_now": ("buttons", (0, 0)),
+    "breaker_reset": ("buttons", (0, 0)),
+    "breaker_forced_open": ("breaker", LONG),
+    "address_changed": ("settings", LONG),
+    "token_changed": ("settings", LONG),
+    "ofd_changed": ("registers", LONG),
+    "drive_moved": ("registers", LONG),
+    "register_archived": ("registers", LONG),
+    "cron_deleted": ("jobs", LONG),
+    "cron_deactivated": ("jobs", LONG),
+    "cron_added": ("jobs", (0, 0)),
 }
 POINTS = {
     "killed_after_claim": "after_claim",
@@ -77,7 +104,16 @@ OFD = {  # orders to the emulator
     "ofd_429": {"mode": "throttle", "retry_after": 1},
     "ofd_garbage": {"mode": "garbage"},
     "ofd_other_key": {"mode": "other_key"},
+    "proxy_page": {"mode": "page", "status": 400, "body": PAGE},
+    "lookups_fail": {"mode": "fail_lookups", "status": 502},
 }
+MARKED = {  # how documents are answered that have the kind's name in a line's name, while it lasts
+    "firewall_403": {"status": 403, "body": PAGE},
+    "firewall_400": {"status": 400, "body": PAGE},
+    "conflict_without_words": {"status": 409, "body": ""},
+}
+POISON = "poison_sold"  # … and for ever
+OFFSETS = {"clock_ahead": HOUR, "clock_behind": -HOUR, "clock_a_little_ahead": 3.0, "clock_a_little_behind": -3.0}
 KILLS = {kind for kind in KINDS if "killed" in kind and kind != "redis_killed"}
 REST = 5.0  # s between two faults of one thing
 SEEK = 6.0  # s in which something must come by to be hit
@@ -156,8 +192,10 @@ class Faults:
     seed gives the same faults, not the same history. A supervisor starts hosts that ended by themselves.
     """
 
-    def __init__(self, shop: Shop, postgres: Postgres, proxy: Proxy, traffic: Traffic, clocks: list[Clock]):
+    def __init__(
+        self, shop: Shop, postgres: Postgres, proxy: Proxy, traffic: Traffic, clocks: list[Clock], people: People):
         self.shop = shop
+        self.people = people
         self.postgres = postgres
         self.proxy = proxy
         self.traffic = traffic
@@ -169,6 +207,7 @@ class Faults:
         self._down: set[Odoo] = set()
         self._healing = threading.Event()
         self._threads: list[threading.Thread] = []
+        shop.ofd.fail_matching(POISON)
 
     # -- the schedule --------------------------------------------------------------------------------------------
 
@@ -193,8 +232,9 @@ class Faults:
         """End all faults now, and return when everything is up."""
         self._healing.set()
         self.supervise()
-        while self._threads:
-            self._threads.pop().join()
+        while self._threads:  # what people put back needs a host that is up
+            self._threads[0].join(0.5)
+            self._threads = [thread for thread in self._threads if thread.is_alive()]
             self.supervise()
         self.shop.database.execute(SET_FAILPOINT, "")
 
@@ -208,7 +248,7 @@ class Faults:
                     self.strikes.append(strike)
                     self._healing.wait(fault.seconds)
                 strike.ended = time.time()
-            except (Missed, psycopg2.Error) as reason:
+            except (Missed, NotOffered, psycopg2.Error) as reason:
                 self.missed.append(f"{fault.kind}: {reason}")
 
     def _broken(self, fault: Planned):
@@ -218,6 +258,12 @@ class Faults:
             return self.proxy.broken(NETWORK[fault.kind])
         if fault.kind in OFD:
             return self._ofd(**OFD[fault.kind])
+        if fault.kind in MARKED:
+            return self._marked(fault.kind)
+        if fault.kind in OFFSETS:
+            return self._clock(fault.choice, OFFSETS[fault.kind])
+        if hasattr(self.people, fault.kind):
+            return getattr(self.people, fault.kind)(fault.choice)
         return getattr(self, f"_{fault.kind}")(fault.choice)
 
     @property
@@ -228,10 +274,13 @@ class Faults:
     # -- hosts ---------------------------------------------------------------------------------------------------
 
     def _host(self, choice: int) -> Odoo:
-        up = [host for host in self.shop.hosts if host.running and host not in self._down]
+        up = self.up()
         if len(up) < 2:
             raise Missed("one host only is up")
         return up[choice % len(up)]
+
+    def up(self) -> list[Odoo]:
+        return [host for host in self.shop.hosts if host.running and host not in self._down]
 
     def _name(self, host: Odoo) -> str:
         return f"host {self.shop.hosts.index(host) + 1}"
@@ -356,17 +405,43 @@ class Faults:
     @contextmanager
     def _ofd_refuses(self, choice):
         """Tills sell what the OFD refuses for good, among the rest."""
-        self.traffic.refusing.set()
+        with self._sold(REFUSED):
+            yield
+
+    @contextmanager
+    def _poison_sold(self, choice):
+        """Tills sell what always gets a 500: somebody has to leave it out."""
+        with self._sold(POISON):
+            yield
+
+    @contextmanager
+    def _marked(self, kind: str):
+        """Something in front of the OFD does not like some documents, for a while."""
+        self.shop.ofd.fail_matching(kind, **MARKED[kind])
+        with self._sold(kind):
+            yield
+        self.shop.ofd.fail_matching("")
+        self.shop.ofd.fail_matching(POISON)
+
+    @contextmanager
+    def _sold(self, mark: str):
+        self.traffic.marks[mark] = None
         yield
-        self.traffic.refusing.clear()
+        del self.traffic.marks[mark]
 
     # -- clocks --------------------------------------------------------------------------------------------------
 
-    def _clock_ahead(self, choice):
-        return self._clock(choice, HOUR)
+    def _database_ahead(self, choice):
+        return self._database_clock(HOUR)
 
-    def _clock_behind(self, choice):
-        return self._clock(choice, -HOUR)
+    def _database_behind(self, choice):
+        return self._database_clock(-HOUR)
+
+    @contextmanager
+    def _database_clock(self, offset: float):
+        self.postgres.clock.set(offset)
+        yield
+        self.postgres.clock.set(0)
 
     @contextmanager
     def _clock(self, choice: int, offset: float):

@@ -2,6 +2,7 @@
 """What a run tells: the table, and of each violation the part of the history that shows it."""
 
 import json
+import time
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from harness.judge import History, Receipt
 from harness.processes import new_file
 from harness.traffic import Traffic
 from poc.nemesis.faults import KILLS, Faults, Strike
+from poc.nemesis.people import OTHER_OFD
 
 LINES = 14  # of an excerpt
 SHOWN = 5  # violations
@@ -41,8 +43,12 @@ class Result:
             "calls of tills that failed": f"{sum(self.traffic.complaints.values())} ({complaints})",
             "faults": str(len(self.faults.strikes)),
             **{f"  {kind}": str(count) for kind, count in sorted(Counter(s.kind for s in self.faults.strikes).items())},
+            "buttons that said why not": str(sum(self.faults.people.said.values())),
+            "handled": str(sum(receipt.handled for receipt in self.receipts)),
             "  nothing there to hit": str(len(self.faults.missed)),
             "servers that ended by themselves": str(self.faults.revived),
+            "accepted, by the other OFD": str(
+                sum(judge.is_acceptance(request) for request in self.history if request["ofd"] == OTHER_OFD)),
             "accepted": str(sum(map(judge.is_acceptance, self.history))),
             "refused": str(outcomes["refused"]),
             "sent again": str(self._sent_again()),
@@ -66,8 +72,10 @@ class Result:
         return sum(1 for before, after in moves if before != after == "open")
 
     def _delays(self) -> list[float]:
-        """From paid to accepted."""
-        paid = {receipt.key: receipt.created for receipt in self.receipts}
+        """From a till's first call to the OFD; PostgreSQL's clock may have been wrong."""
+        since_1970 = time.time() - time.monotonic()
+        sold = {sale.uuid: sale.sent + since_1970 for sale in self.traffic.sales}
+        paid = {receipt.key: sold[receipt.uuid] for receipt in self.receipts if receipt.uuid in sold}
         accepted = filter(judge.is_acceptance, self.history)
         return [request["arrived"] / 1000 - paid[request["key"]] for request in accepted if request["key"] in paid]
 

@@ -6,20 +6,25 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import cache
 
 import psycopg2
 from harness import audit, judge
 from harness.processes import wait_until
 from harness.proxy import Proxy
 from harness.shop import Shop
-from harness.stack import TEMPLATE, Clock, Odoo, Postgres, environment_dsn
+from harness.stack import TEMPLATE, Clock, Emulator, Odoo, Postgres, environment_dsn
 from harness.traffic import Traffic
 from poc.nemesis.faults import KINDS, LEASE, Faults, plan
+from poc.nemesis.heads import Heads
+from poc.nemesis.people import LOST_ANSWERS, OTHER_OFD, TOKEN, People
 from poc.nemesis.result import Result
 
 RECOVERY = 3  # s that the breaker stays open
+UNTOUCHED, UNTOLD = 75.0, 45.0  # s that a head may go untried, and a hold untold, while hosts come and go
 GRACE = 60.0  # s after the heal, besides the recovery time, in which everything deliverable must be delivered
-NUMBERS = {"request_timeout": 2, "lease_ttl": LEASE, "run_seconds": 20, "backoff_max": 5, "misconfigured_pause": 5}
+NUMBERS = {"request_timeout": 2, "lease_ttl": LEASE, "run_seconds": 20, "backoff_max": 5, "misconfigured_pause": 5,
+           "poison_tries": 3}
 SET_NUMBER = "INSERT INTO ir_config_parameter (key, value) VALUES (%s, %s)"
 COUNTS = """
     SELECT count(*) FILTER (WHERE state = 'delivered') AS delivered,
@@ -51,14 +56,20 @@ class Nemesis:
 
     def run(self) -> Result:
         with ExitStack() as stack:
-            self.postgres = stack.enter_context(Postgres())
+            self.postgres = stack.enter_context(Postgres(clocked=True))
             self.postgres.adopt(TEMPLATE, environment_dsn())
-            self.shop = stack.enter_context(Shop(self.postgres))
-            self.proxy = stack.enter_context(Proxy(self.shop.ofd.port))
+            self.shop = Shop(self.postgres)
+            self.shop.ofd.token = TOKEN
+            stack.enter_context(self.shop)
+            self.other = stack.enter_context(Emulator())
+            self.proxy, self.other_way = (stack.enter_context(Proxy(self.shop.ofd.port)) for _way in range(2))
             self._prepare()
             self._start_hosts()
             self.traffic = Traffic(self.shop, self.settings.seed, self.settings.tills, self.settings.rate / self.settings.tills)
-            self.faults = Faults(self.shop, self.postgres, self.proxy, self.traffic, self.clocks)
+            self.people = People(
+                self.shop, self.other, self.proxy.url, self.other_way.url, lambda: self.faults.up())
+            self.faults = Faults(self.shop, self.postgres, self.proxy, self.traffic, self.clocks, self.people)
+            self.heads = Heads(self.shop.database)
             self.say(f"{len(self.shop.hosts)} Odoo servers and {self.settings.tills} tills are open")
             self._rage()
             overdue = self._heal()
@@ -69,7 +80,6 @@ class Nemesis:
         for name, seconds in NUMBERS.items():
             database.execute(SET_NUMBER, f"opterp_kkt.{name}", str(seconds))
         database.execute("UPDATE kkt_circuit_breaker SET recovery_timeout = %s", RECOVERY)
-        database.execute("UPDATE kkt_ofd SET url = %s", self.proxy.url)
         audit.install(database)
 
     def _start_hosts(self):
@@ -86,6 +96,7 @@ class Nemesis:
     def _rage(self):
         """Sell, and strike as planned."""
         self.traffic.start()
+        self.heads.start()
         self.began = time.time()
         planned = plan(self.settings.seed, self.settings.seconds, list(self.settings.kinds))
         told = 0.0
@@ -109,27 +120,55 @@ class Nemesis:
             f" breaker {counts['breaker']}; {', '.join(self.faults.now) or 'calm'}")
 
     def _heal(self) -> list[str]:
-        """Mend everything. Return what was not delivered in time after that."""
+        """Mend everything, and press what alarms and pages offer. Return what was not delivered in time after that."""
         self.say("healing")
         self.faults.heal()
         healed = time.monotonic()
         self.traffic.close(GRACE)
         try:
-            wait_until(lambda: not self.shop.unfinished(), RECOVERY + GRACE - (time.monotonic() - healed), "delivery", 0.2)
+            wait_until(self._is_settled, RECOVERY + GRACE - (time.monotonic() - healed), "delivery", 0.5)
         except TimeoutError:
             return [f"late: {self.shop.unfinished()} receipts are not delivered {RECOVERY + GRACE:g} s after the heal"]
         finally:
             self.recovery = time.monotonic() - healed
+            self.heads.stop()
         return []
 
+    def _is_settled(self) -> bool:
+        if self.shop.unfinished():
+            self.people.press_what_is_offered()
+            return False
+        return True
+
     def _judge(self, overdue: list[str]) -> Result:
-        history, notes, receipts = self.shop.ofd.history(), audit.read(self.shop.database), self.shop.receipts()
+        self.people.press_what_is_offered()
+        history = judge.merged({"the OFD": self.shop.ofd.history(), OTHER_OFD: self.other.history()})
+        notes, receipts = audit.read(self.shop.database), self.shop.receipts()
+        moved, queued = judge.by_queue(history, receipts)
+        sales = [(sale.uuid, sale.row) for sale in self.traffic.sales if not self._had_no_register(sale.row)]
+        orders = [order for order in self.shop.paid_orders() if not self._had_no_register({"id": order})]
         violations = [
             *overdue,
-            *judge.answered_orders_exist(((sale.uuid, sale.row) for sale in self.traffic.sales), receipts),
-            *self.shop.violations(guards_were_lost=True),
+            *judge.answered_orders_exist(sales, receipts),
+            *judge.violations(moved, queued, orders, guards_were_lost=True),
+            *judge.accepted_by_one_ofd(history),
             *judge.effects_follow_causes(self.traffic.answered_before(), receipts),
-            *audit.violations(notes, history),
+            *audit.violations(notes, history, audit.breaker_of(self.shop.database)),
+            *judge.sales_never_refused(self.traffic.complaints.elements(), LOST_ANSWERS),
+            *judge.buttons_work(self.people.answers),
+            *judge.heads_have_a_way_out(self.heads.samples, UNTOUCHED, UNTOLD),
+            *judge.settled_or_handled(receipts),
         ]
         return Result(
             self.settings.seed, violations, history, notes, receipts, self.traffic, self.faults, self.began, self.recovery)
+
+    def _had_no_register(self, row: dict | None) -> bool:
+        """Whether an order was sold while the register of its till was archived, as far as its number tells."""
+        return bool(row) and any(
+            first < row["id"] <= last and row["id"] in self._orders_of(config)
+            for config, first, last in self.people.without_register)
+
+    @cache  # noqa: B019  (one run, one nemesis)
+    def _orders_of(self, config: int) -> set[int]:
+        rows = self.shop.database.query("SELECT id FROM pos_order WHERE config_id = %s", config)
+        return {row["id"] for row in rows}
