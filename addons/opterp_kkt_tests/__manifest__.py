@@ -4,6 +4,7 @@
     'version': '19.0.1.0.0',
     'category': 'Hidden/Tests',
     'author': "OPTERP",
+    'maintainers': ['opterp'],
     'license': 'LGPL-3',
     'depends': ['opterp_kkt'],
     'assets': {

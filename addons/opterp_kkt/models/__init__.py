@@ -1,6 +1,5 @@
 from . import (
     account_tax,
-    base_module_uninstall,
     ir_cron,
     ir_module_module,
     kkt_alarm,
@@ -13,7 +12,6 @@ from . import (
     kkt_receipt,
     kkt_receipt_attempt,
     kkt_receipt_document,
-    kkt_receipt_handle,
     kkt_register,
     kkt_register_delivery,
     kkt_watch,

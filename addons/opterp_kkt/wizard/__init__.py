@@ -1,0 +1,4 @@
+from . import (
+    base_module_uninstall,
+    kkt_receipt_handle,
+)
