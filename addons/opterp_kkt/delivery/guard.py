@@ -47,7 +47,7 @@ class Guard(Session):
         """End the session that guards a register for this epoch: its process is stopped, and may wake. True if there was one."""
         return bool(self.execute(TERMINATE, {"register": register_id, "epoch": epoch}))
 
-    def close(self) -> None:
+    def close(self) -> None:  # pylint: disable=missing-return
         """End the session, which frees every register; may be called again."""
         self.held.clear()
         super().close()

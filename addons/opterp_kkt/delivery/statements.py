@@ -1,7 +1,7 @@
 """The statements of delivery. Each is one transaction, on the connection that holds the guard; times are PostgreSQL's alone.
 
 A wait is stored as the moment when it ends. PostgreSQL's clock may be set back, so one that is longer than it can ever have
-been is over (I14).
+been is over.
 """
 from .breaker_row import ASSIGNMENTS, COLUMNS, EVENT
 

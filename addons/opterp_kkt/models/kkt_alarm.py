@@ -60,7 +60,7 @@ class KktAlarm(models.Model):
     told_level = fields.Integer(readonly=True, default=0, help="Zero while the cause may still pass by itself.")
     facts = fields.Json(readonly=True)
     first_seen = fields.Datetime("Since", required=True, readonly=True)
-    last_seen = fields.Datetime("Last Seen", required=True, readonly=True)
+    last_seen = fields.Datetime(required=True, readonly=True)
     activity_ids = fields.One2many('mail.activity', 'kkt_alarm_id', readonly=True)
 
     record_name = fields.Char("Concerns", compute='_compute_texts', compute_sudo=True)
@@ -107,7 +107,7 @@ class KktAlarm(models.Model):
         for key, (level, facts) in causes.items():
             alarm = known.get(key) or self._begin(*key, now)
             changed |= alarm._update(level, facts, now)
-        new = self.search([]).filtered(lambda alarm: alarm._is_new(now))
+        new = self.search([]).filtered(lambda alarm: alarm._is_new(now))  # pylint: disable=no-search-all
         (changed - new)._refresh_activities()
         new._tell()
 

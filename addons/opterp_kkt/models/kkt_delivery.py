@@ -131,7 +131,7 @@ class KktDelivery(models.Model):
         # A run that is cut short here was killed, it did not hang: after three of those Odoo would skip the next one.
         self.env['ir.cron.progress'].browse(self.env.context.get('ir_cron_progress_id', [])).timed_out_counter = 0
         self.env.cr.execute(MEND_CALLS)
-        self.env.cr.commit()  # no network call while this transaction is open
+        self.env.cr.commit()  # no network call while this transaction is open  # pylint: disable=invalid-commit
         settled, due_in = self._deliver_for(settings)
         if due_in is not None:
             self._wake(due_in if due_in > STAY_SECONDS else 0)
@@ -155,7 +155,7 @@ class KktDelivery(models.Model):
     def _deliver_now(self, registers):
         """One pass for some registers, see `kkt.register.action_deliver`."""
         settings = self._get_settings()
-        self.env.cr.commit()  # no network call while this transaction is open
+        self.env.cr.commit()  # no network call while this transaction is open  # pylint: disable=invalid-commit
         with self._open_worker(settings, at_once=True) as worker:
             waiting = worker.make_one_pass(registers.ids)
         return {
@@ -223,7 +223,7 @@ class KktDelivery(models.Model):
     def _ask(self):
         """Ask the OFD for the head of this register's queue, and record its answer. Commits: no transaction is open meanwhile."""
         settings = self._get_settings()
-        self.env.cr.commit()
+        self.env.cr.commit()  # no network call while this transaction is open  # pylint: disable=invalid-commit
         with self._open_worker(settings) as worker:
             worker.ask(self.register_id.id)
         self.env.invalidate_all()

@@ -165,7 +165,7 @@ class KktOfd(models.Model):
         self.ensure_one()
         self._check_may_operate()
         transport = open_transport(self.protocol, self._get_endpoint())
-        self.env.cr.commit()  # no network call while this transaction is open
+        self.env.cr.commit()  # no network call while this transaction is open  # pylint: disable=invalid-commit
         try:
             answer = transport.check()
         finally:

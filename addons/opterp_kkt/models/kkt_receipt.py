@@ -55,7 +55,7 @@ class KktReceipt(models.Model):
     _order = 'id DESC'
     _rec_name = 'idempotency_key'
 
-    register_id = fields.Many2one('kkt.register', "Register", required=True, readonly=True, ondelete='restrict')
+    register_id = fields.Many2one('kkt.register', required=True, readonly=True, ondelete='restrict')
     company_id = fields.Many2one(related='register_id.company_id')
     pos_order_id = fields.Many2one(
         'pos.order', "Order", readonly=True, ondelete='restrict', index='btree_not_null')
@@ -71,7 +71,7 @@ class KktReceipt(models.Model):
     fd_number = fields.Integer("FD Number", readonly=True, help="Tag 1040.")
     shift_number = fields.Integer("Shift", readonly=True, help="Tag 1038.")
     receipt_number = fields.Integer("Receipt in Shift", readonly=True, help="Tag 1042.")
-    fiscal_sign = fields.Char("Fiscal Sign", readonly=True, help="Tag 1077.")
+    fiscal_sign = fields.Char(readonly=True, help="Tag 1077.")
     queue_number = fields.Integer("Place in Queue", readonly=True)
     payload = fields.Text(readonly=True, help="What is sent, byte for byte.")
     qr = fields.Char("QR Code Text", readonly=True)
@@ -305,7 +305,7 @@ class KktReceipt(models.Model):
             return
         if not held:
             delivery._end_hold()
-            self.env.cr.commit()
+            self.env.cr.commit()  # the error below must not undo the release  # pylint: disable=invalid-commit
         if self.state == 'delivered':
             raise UserError(self.env._("The OFD has %s: it is delivered, and there is nothing to leave out.", self.display_name))
         raise UserError(self.env._(

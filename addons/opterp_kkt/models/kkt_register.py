@@ -72,7 +72,7 @@ class KktRegister(models.Model):
     pos_config_id = fields.Many2one(
         'pos.config', "Point of Sale", check_company=True, tracking=True, ondelete='restrict',
         help="One register serves one point of sale.")
-    serial_number = fields.Char("Serial Number", required=True, tracking=True)
+    serial_number = fields.Char(required=True, tracking=True)
     registration_number = fields.Char("Registration Number (RNM)", required=True, tracking=True, help="16 digits (tag 1037).")
     fiscal_drive_number = fields.Char("Fiscal Drive (FN)", required=True, tracking=True, help="16 digits (tag 1041).")
     driver = fields.Selection(

@@ -144,9 +144,9 @@ def _fault(endpoint: Endpoint) -> str:
 
 
 def read_answer(reply: Reply, key: str) -> Answer:
-    """The outcome of a POST (DESIGN, "Outcome of one attempt").
+    """The outcome of a POST.
 
-    Statuses that the table doesn't name: 402, 405, 410, 415 and every other 4xx say that the address, the
+    Statuses that the contract doesn't name: 402, 405, 410, 415 and every other 4xx say that the address, the
     account or the contract is wrong, whatever document is sent: misconfigured. 408 and 425 blame nobody:
     unknown, like 5xx, and like 1xx, which nobody asked for.
     """

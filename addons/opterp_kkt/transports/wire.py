@@ -25,7 +25,7 @@ class _TotalTimeout:
 
     _ends = None  # on the monotonic clock, s
 
-    def settimeout(self, seconds):
+    def settimeout(self, seconds):  # pylint: disable=missing-return
         self._ends = None if seconds is None else monotonic() + seconds
         super().settimeout(seconds)
 
@@ -38,7 +38,7 @@ class _TotalTimeout:
         return left
 
     def recv_into(self, *args):
-        super().settimeout(self.gettimeout())
+        super().settimeout(self.gettimeout())  # pylint: disable=super-method-mismatch
         return super().recv_into(*args)
 
 
@@ -106,7 +106,7 @@ class _Connecting:
     def _new_conn(self):
         return _connect(self._dns_host, self.port, self.timeout, self.socket_options)
 
-    def connect(self):
+    def connect(self):  # pylint: disable=missing-return
         try:
             super().connect()
         except (OSError, HTTPError, ValueError) as error:

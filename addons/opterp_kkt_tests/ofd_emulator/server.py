@@ -296,7 +296,7 @@ class Handler(BaseHTTPRequestHandler):
         head = "\r\n".join([*lines, "\r\n"]).encode("latin-1")
         return head if self.command == "HEAD" else head + body
 
-    def log_message(self, format: str, *args: Any) -> None:
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
         """The history is the log."""
 
 

@@ -30,7 +30,7 @@ class TestRefusal(DeliveryCommon):
     def _handle(self, receipts, reason=REASON):
         """What the dialog does."""
         action = receipts.action_handle()
-        form = Form(self.env[action['res_model']].with_context(action['context']))
+        form = Form(self.env[action['res_model']].with_context(**action['context']))
         form.reason = reason
         form.save().action_confirm()
 

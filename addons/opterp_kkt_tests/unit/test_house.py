@@ -86,6 +86,6 @@ def test_nothing_gets_too_long(path):
 
 
 def test_words_that_mean_one_thing():
-    """DESIGN, section 5: the OFD is the OFD; `operator` is a field of a document alone, and a sale has a lock, not a turn."""
+    """The OFD is the OFD; `operator` is a field of a document alone, and a sale has a lock, not a turn."""
     text = "\n".join(path.read_text() for path in FILES if room_of(path) in ("delivery", "transports"))
     assert re.findall(r"(?i)\boperators?\b|\bturns?\b", text) == []

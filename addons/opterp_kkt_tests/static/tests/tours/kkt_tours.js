@@ -96,7 +96,9 @@ registry.category("web_tour.tours").add("KktOfflineTour", {
             fiscalReceipt("Sale", 2),
             { trigger: negate(".o_kkt_status span") },
             run(() => {
-                const order = posmodel.models["pos.order"].find((o) => o.kkt_documents?.[0].fd_number === 1);
+                const order = posmodel.models["pos.order"].find(
+                    (o) => o.kkt_documents?.[0].fd_number === 1
+                );
                 if (JSON.stringify(order.kkt_hlc) !== stamped) {
                     throw new Error(`stamped ${stamped}, now ${JSON.stringify(order.kkt_hlc)}`);
                 }

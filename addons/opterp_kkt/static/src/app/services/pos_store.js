@@ -48,7 +48,11 @@ patch(PosStore.prototype, {
         const orders = this.models["pos.order"].filter((order) => order.kkt_state === "pending");
         const clean = orders.filter((order) => !order.isDirty());
         if (orders.length) {
-            await this.data.read("pos.order", orders.map((order) => order.id), ANSWER_FIELDS);
+            await this.data.read(
+                "pos.order",
+                orders.map((order) => order.id),
+                ANSWER_FIELDS
+            );
         }
         for (const order of clean) {
             order._dirty = false; // what was just read need not be written
