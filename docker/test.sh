@@ -27,7 +27,8 @@ lint() {
     pylint --disable=print-used,method-required-super,missing-return,except-pass "$tests" || return
     command -v npm >/dev/null || { echo "no npm here: the JavaScript was not checked" && return; }
     if [ ! "$node/node_modules/.package-lock.json" -nt package-lock.json ]; then
-        install -D -t "$node" package.json package-lock.json && npm ci --prefix "$node" --no-audit --no-fund || return
+        install -D -t "$node" package.json package-lock.json
+        npm ci --prefix "$node" --no-audit --no-fund || { echo "npm could not install eslint: the JavaScript was not checked" && return; }
     fi
     "$node/node_modules/.bin/eslint" --resolve-plugins-relative-to "$node" addons
 }

@@ -4,18 +4,19 @@ from odoo.tools import format_date
 from ..core.tags import TAGS
 
 
-class PosOrder(models.Model):
+class KktExplanation(models.AbstractModel):
     """What a `DocumentError` means for the shop: where it is, what is wrong, what to do."""
-    _inherit = 'pos.order'
+    _name = 'kkt.explanation'
+    _description = "Explanation of What Is Wrong with a Document"
 
-    def _kkt_explain(self, error):
-        text = self._kkt_explain_sale(error) or self._kkt_explain_field(error)
+    def _explain(self, error):
+        text = self._explain_sale(error) or self._explain_field(error)
         if not error.values.get('line'):
             return text
         return self.env._(
             "Line %(line)s (%(name)s): %(text)s", line=error.values['line'], name=error.values.get('name'), text=text)
 
-    def _kkt_explain_sale(self, error):
+    def _explain_sale(self, error):
         """What is wrong with the sale itself."""
         values = error.values
         return {
@@ -52,7 +53,7 @@ class PosOrder(models.Model):
             'marked': self.env._("These are marked goods, whose codes nothing here checks."),
         }.get(error.code)
 
-    def _kkt_explain_field(self, error):
+    def _explain_field(self, error):
         """What is wrong with a field of the document."""
         tag = TAGS.get(error.values.get('field'))
         values = {

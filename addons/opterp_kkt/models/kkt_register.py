@@ -213,7 +213,7 @@ class KktRegister(models.Model):
         for register in self:
             last = self.env['kkt.receipt'].sudo().search(
                 [('fiscal_drive_number', '=', register.fiscal_drive_number)], order='fd_number DESC', limit=1)
-            super(KktRegister, register).write(
+            register.sudo().write(
                 {f'last_{name}': last[name] for name in ('fd_number', 'shift_number', 'receipt_number')})
 
     def _begin_shift(self):

@@ -181,7 +181,7 @@ class PosOrder(models.Model):
         except psycopg2.Error:
             raise
         except ffd.DocumentError as error:
-            return {**values, 'state': 'rejected', 'last_error': self._kkt_explain(error)}
+            return {**values, 'state': 'rejected', 'last_error': self.env['kkt.explanation']._explain(error)}
         except Exception as error:
             _logger.exception("The fiscal document of %s could not be built", self.name)
             return {**values, 'state': 'rejected', 'last_error': self.env._(

@@ -109,7 +109,8 @@ registry.category("web_tour.tours").add("KktOfflineTour", {
 const statusIs = (color, label) => [
     {
         content: `the icon is ${color} without a click`,
-        trigger: `.o_kkt_status.text-${color}` + (label ? `:contains("${label}")` : ":not(:has(span))"),
+        trigger:
+            `.o_kkt_status.text-${color}` + (label ? `:contains("${label}")` : ":not(:has(span))"),
     },
 ];
 const statusSays = (...texts) => [

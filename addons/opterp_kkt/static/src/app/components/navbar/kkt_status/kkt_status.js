@@ -100,12 +100,15 @@ export class KktStatus extends Component {
                 ),
             rejected && _t("Rejected receipts: %s. Please tell the administrator.", rejected),
             waiting &&
-                late && [
+                late &&
+                [
                     _t("Receipts that wait for the OFD: %s.", waiting),
                     _t("The longest waits for %s.", toWords(age)),
                     this.obstacle,
                     _t("Sales go on. Please tell the administrator."),
-                ].filter(Boolean).join(" "),
+                ]
+                    .filter(Boolean)
+                    .join(" "),
             waiting &&
                 !late &&
                 _t(
@@ -113,7 +116,10 @@ export class KktStatus extends Component {
                     waiting
                 ),
             getLevel({ silence }) &&
-                _t("The server has not answered for %s: what is said here is as old.", toWords(silence)),
+                _t(
+                    "The server has not answered for %s: what is said here is as old.",
+                    toWords(silence)
+                ),
         ].filter(Boolean);
     }
 
