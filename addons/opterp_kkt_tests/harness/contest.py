@@ -18,7 +18,7 @@ from harness.till import Client
 # Every deliverer, whoever runs it, begins with a look at this table.
 FIRST_LOOK = "kkt_delivery"
 HELD_BACK = f"SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = '{FIRST_LOOK}'::regclass"
-CRONS = "SELECT res_id FROM ir_model_data WHERE module = 'opterp_kkt' AND name LIKE 'ir_cron_deliver%%'"
+CRONS = "SELECT res_id FROM ir_model_data WHERE module = 'opterp_kkt' AND model = 'ir.cron' AND name LIKE 'ir_cron_deliver%%'"
 STATUSES = {0: "nothing left", 1: "something waits or was rejected", 3: "busy"}
 
 
