@@ -108,10 +108,9 @@ class Worker:
 
     def make_one_pass(self, register_ids: list[int]) -> int:
         """Deliver what these registers have, for at most PASS_SECONDS. Return how many documents still wait."""
-        until = monotonic() + PASS_SECONDS
-        for queue in self.scan(register_ids):
-            if not queue.held:
-                self._look_after(queue, until)
+        until, going_on = monotonic() + PASS_SECONDS, register_ids
+        while going_on and monotonic() < until:
+            going_on = [queue.register_id for queue in self.scan(going_on) if not queue.held and self._advance(queue, until)]
         [row] = self.guard.execute(COUNT_WAITING, [register_ids])
         self._tell_news()
         return row["count"]
@@ -136,43 +135,42 @@ class Worker:
         for queue in self.scan():
             wait = queue.get_wait(self.settings)
             if wait == 0:
-                wait = self._look_after(queue, min(until, monotonic() + SLICE_SECONDS))
+                wait = 0 if self._advance(queue, until) else NAP_SECONDS
             if wait is not None:
                 waits.append(wait)
         self._tell_news()
         return min(waits, default=None)
 
-    def _look_after(self, queue: Queue, until: float) -> float:
-        """Deliver for one register. What goes wrong with it is not the other registers' trouble."""
+    def _advance(self, queue: Queue, until: float) -> bool:
+        """Deliver for one register for a while; True when there is more to do. What goes wrong is not the others' trouble."""
         try:
-            return self._deliver_for(queue, until)
+            return self._deliver_for(queue, min(until, monotonic() + SLICE_SECONDS))
         except SessionLost:
             raise
         except LockNotAvailable as error:
             _logger.warning("Register %s has to wait, somebody has a row locked: %s", queue.register_id, error)
         except Exception:
             _logger.exception("Delivery for register %s failed", queue.register_id)
-        return NAP_SECONDS
+        return False
 
     def scan(self, register_ids: list[int] | None = None) -> list[Queue]:
         """The queues that have something to send."""
         parameters = {"registers": register_ids, **self.settings.longest_waits}
         return [Queue.from_row(row) for row in self.guard.execute(SCAN, parameters)]
 
-    def _deliver_for(self, queue: Queue, until: float) -> float:
-        """Deliver the queue of one register as far as it goes. Return the seconds until it is worth another look."""
+    def _deliver_for(self, queue: Queue, until: float) -> bool:
+        """Deliver the queue of one register as far as it goes; True when only the time was up."""
         ownership = self._take(queue)
         if not ownership:
-            return NAP_SECONDS
-        settled = self.tally.settled
+            return False
         try:
             while queue and monotonic() < until:
                 queue = self._deliver_next(ownership, queue)
-            return 0 if self.tally.settled > settled else NAP_SECONDS
+            return queue is not None
         except (Fenced, LeaseLost) as error:
             _logger.warning("Register %s was taken over: %r", ownership.register_id, error)
             self.tally.busy.add(ownership.register_id)
-            return NAP_SECONDS
+            return False
         finally:
             self._let_go(ownership)
 

@@ -117,8 +117,8 @@ class Deliverer:
     def record(self, ownership, claim, attempt):
         return self.worker._record(ownership, self.queues[ownership.register_id], claim, attempt)
 
-    def deliver(self, register_id: int) -> float:
-        return self.worker._deliver_for(self.queues[register_id], time.monotonic() + 20)
+    def deliver(self, register_id: int):
+        self.worker._deliver_for(self.queues[register_id], time.monotonic() + 20)
 
     def close(self):
         self.worker.__exit__()
@@ -319,10 +319,10 @@ def test_a_row_that_somebody_has_locked_is_not_waited_for(sold, deliverer):
     [head, *_rest] = waiting(sold, queue.register_id)
     with closing(psycopg2.connect(dbname=sold.database.name, **sold.database.dsn)) as administrator:
         administrator.cursor().execute("SELECT FROM kkt_receipt WHERE id = %s FOR UPDATE", [head["id"]])
-        one.worker._look_after(queue, time.monotonic() + 60)
+        one.worker._advance(queue, time.monotonic() + 60)
         assert sold.ofd.history() == [], "it could not be claimed"
         administrator.rollback()
-    one.worker._look_after(queue, time.monotonic() + 60)
+    one.worker._advance(queue, time.monotonic() + 60)
     assert not waiting(sold, queue.register_id) and len(sold.ofd.accepted()) == len(sold.ofd.history()) == 3
 
 
@@ -374,3 +374,15 @@ def test_an_outcome_of_old_settings_changes_no_new_ones(sold, delivery, delivere
     seen = one.record(ownership, claim, attempt)
     assert attempt.answer.outcome == "misconfigured" and not seen["fresh"]
     assert sold.database.value("SELECT paused_until FROM kkt_ofd WHERE active") is None
+
+
+def test_no_register_waits_until_another_is_drained(sold, deliverer, monkeypatch):
+    """A slice that is shorter than an answer has one document: the registers take turns, also when a person delivers."""
+    from odoo.addons.opterp_kkt.delivery import worker
+
+    monkeypatch.setattr(worker, "SLICE_SECONDS", 0.1)
+    sold.ofd.mode("slow", seconds=0.3)
+    one = deliverer()
+    assert one.worker.make_one_pass(one.registers) == 0
+    registers = [request["register"] for request in sold.ofd.history()]
+    assert len(registers) == 6 and registers[:3] != registers[:1] * 3 and registers[::2] == registers[:1] * 3
