@@ -22,7 +22,7 @@ from poc.nemesis.result import Result
 
 RECOVERY = 3  # s that the breaker stays open
 UNTOUCHED, UNTOLD = 75.0, 45.0  # s that a head may go untried, and a hold untold, while hosts come and go
-GRACE = 60.0  # s after the heal, besides the recovery time, in which everything deliverable must be delivered
+GRACE = 300.0  # s after the heal, besides the recovery time, after which what is not delivered or handled hangs
 NUMBERS = {"request_timeout": 2, "lease_ttl": LEASE, "run_seconds": 20, "backoff_max": 5, "misconfigured_pause": 5,
            "poison_tries": 3}
 SET_NUMBER = "INSERT INTO ir_config_parameter (key, value) VALUES (%s, %s)"
