@@ -14,7 +14,7 @@ tests=addons/opterp_kkt_tests
 db=opterp_kkt_test
 logs=.run/log
 # The longest proofs, to balance the two lanes; the second one has all others.
-first_lane=("$tests"/poc/test_{poc_1,poc_5_splitbrain,takeover,poison}.py)
+first_lane=("$tests"/poc/test_{administrators,clocks,people,poc_1,poc_5_splitbrain,takeover,poison}.py)
 sample=("$tests"/tests/test_{register,breaker_model}.py) # that pytest-odoo runs them, too
 seeds=(1 2 3 5 7 11 13)
 lanes=() summary=()
