@@ -5,7 +5,7 @@ import statistics
 import time
 
 import psycopg2
-from core.guard import Guard
+from delivery.guard import Guard
 from harness.stack import environment_dsn
 from transports import Endpoint, open_transport
 
