@@ -82,11 +82,6 @@ class Session:
         self.execute(f"PREPARE {name} AS {sql}")
         return f"EXECUTE {name} ({', '.join(f'%({placeholder})s' for placeholder in names)})"
 
-    @property
-    def rowcount(self) -> int:
-        """Number of rows that the last statement returned or wrote."""
-        return self._cursor.rowcount
-
     def close(self) -> None:
         """End the session, which frees its locks; may be called again."""
         self._connection.close()

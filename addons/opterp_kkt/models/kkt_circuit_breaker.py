@@ -104,7 +104,7 @@ class KktCircuitBreaker(models.Model):
 
     def action_reset(self):
         """Close the breaker by hand: the next document is sent at once."""
-        self.check_access('write')
+        self.ofd_ids._check_may_operate()
         for breaker in self:
             if breaker.mode == 'forced_open':
                 raise UserError(self.env._(

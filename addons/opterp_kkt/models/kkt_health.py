@@ -10,7 +10,7 @@ from odoo.tools import format_datetime
 from ..core import health
 from ..delivery.lease import LeaseUnavailable, connect
 from ..delivery.locks import GUARD, PLACE
-from ..delivery.statements import DESTINATION, HEAD, NOW
+from ..delivery.statements import DESTINATION, DUE, HEAD, NOW, UNPAUSED
 from .kkt_delivery import _get_redis_url
 
 # Every register, the head of its queue if there is one, and what stands in the way of where that goes.
@@ -18,9 +18,9 @@ QUEUES = f"""
     SELECT g.id AS register_id, o.id AS ofd_id, h.id AS head_id, h.state = 'sending' AS sending, b.mode, b.state,
            d.hold_reason IS NOT NULL AS held,
            extract(epoch FROM {NOW} - h.create_date)::float8 AS age,
-           extract(epoch FROM h.next_attempt_at - {NOW})::float8 AS due_in,
-           extract(epoch FROM o.paused_until - {NOW})::float8 AS paused_for,
-           extract(epoch FROM COALESCE(b.retry_at, b.probe_until) - {NOW})::float8 AS permitted_in,
+           CASE WHEN NOT {DUE} THEN extract(epoch FROM h.next_attempt_at - {NOW})::float8 END AS due_in,
+           CASE WHEN NOT {UNPAUSED} THEN extract(epoch FROM o.paused_until - {NOW})::float8 END AS paused_for,
+           LEAST(b.recovery_timeout, extract(epoch FROM COALESCE(b.retry_at, b.probe_until) - {NOW})::float8) AS permitted_in,
            EXISTS (SELECT FROM kkt_alarm a WHERE a.kind = 'held' AND a.res_model = 'kkt.register' AND a.res_id = g.id
                       AND a.told_level > 0) AS told
       FROM kkt_register g
@@ -213,7 +213,8 @@ class KktHealth(models.AbstractModel):
     @api.model
     def _get_queues(self, register_ids=None):
         """A row of `QUEUES` for each register."""
-        return self._query(QUEUES, registers=register_ids)
+        waits = self.env['kkt.delivery']._get_settings().longest_waits
+        return self._query(QUEUES, registers=register_ids, **waits)
 
     @api.model
     def _query(self, sql, **parameters):

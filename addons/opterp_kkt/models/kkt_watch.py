@@ -7,8 +7,6 @@ from ..delivery.statements import DESTINATION, HEAD
 
 # The law gives 30 days (a fiscal drive blocks after them, 54-FZ); the level of an alarm is the number of steps passed.
 STEPS = (timedelta(hours=1), timedelta(days=1), timedelta(days=25), timedelta(days=30))
-CRON_MINUTES = 10  # a delivery job that runs was called since then
-CRON_FAILURES = 3  # in a row: it is called, but does not deliver
 AHEAD_MS = 60_000  # of the database's clock
 LONE_FAILURES = 3  # of a document while others pass: said before its register is held for it
 WAITING = "r.state IN ('pending', 'sending')"
@@ -43,11 +41,6 @@ DRIFT = """
 MISSING = """
     SELECT g.ofd_id, count(*) FROM kkt_delivery d JOIN kkt_register g ON g.id = d.register_id
      WHERE d.lease_missing AND d.held_at > (SELECT max(held_at) FROM kkt_delivery) - interval '10 minutes' GROUP BY g.ofd_id
-"""
-RUNNING = """
-    SELECT 1 FROM ir_cron
-     WHERE id = ANY(%s) AND active AND failure_count < %s
-       AND COALESCE(lastcall, create_date) > now() AT TIME ZONE 'UTC' - %s * interval '1 minute'
 """
 
 
@@ -171,7 +164,7 @@ class KktWatch(models.AbstractModel):
 
     @api.model
     def _find_crons(self, heads):
-        if self._query(RUNNING, self.env['kkt.delivery']._get_crons().ids, CRON_FAILURES, CRON_MINUTES):
+        if not self.env['kkt.health']._get_delivery_stop():
             return {}
         return {
             self._browse('kkt.ofd', ofd_id): (1, {'count': len(rows)}) for ofd_id, rows in _group(heads, 'ofd_id').items()}

@@ -23,6 +23,7 @@ from harness.proxy import LATENCY, Proxy
 from harness.report import Scenario
 from harness.shop import Shop
 from harness.stack import TEMPLATE, Odoo, Postgres, environment_dsn
+from harness.till import LOST_ANSWERS
 from harness.traffic import Sale, Traffic
 from poc.nemesis.run import SET_NUMBER
 
@@ -34,8 +35,6 @@ EIGHT_HOURS = 8 * 3600.0
 SHORTENED = {"request_timeout": (10, 2), "backoff_max": (60, 1), "run_seconds": (50, 10)}  # s: the default, and here
 RECOVERY = 1  # s that the breaker stays open
 PROGRESS = 10.0  # s between two lines
-# What a crash looks like to a till, or a server that is late.
-LOST_ANSWERS = ("Connect", "HTTPError", "JSONDecodeError", "ReadTimeout", "psycopg2.", "odoo.http.SessionExpired")
 
 Window = tuple[float, float]  # from when to when, in s on the monotonic clock
 

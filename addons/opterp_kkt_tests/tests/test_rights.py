@@ -301,6 +301,19 @@ class TestRightsRpc(RightsCommon, HttpCase):
         self._call(ofd, 'action_resume')
         self.assertFalse(ofd.paused_until)
 
+    def test_breaker_of_a_shared_ofd_is_reset_by_fiscal_administrators(self):
+        """Its mode and numbers decide for every company that shares it: those are the system administrator's."""
+        ofd = self.register.ofd_id
+        ofd.company_id = False
+        breaker = ofd.breaker_id
+        breaker.sudo().write({'state': 'open', 'opened_at': '2026-01-01 00:00:00', 'retry_at': '2099-01-01 00:00:00'})
+        self._login(self.fiscal_admin)
+        self._assert_denied(breaker, 'write', {'mode': 'forced_open'})
+        self._call(breaker, 'action_reset')
+        self.assertEqual(breaker.state, 'closed')
+        self._login(self._create_user('sysadmin', 'base.group_system,opterp_kkt.group_fiscal_admin'))
+        self._call(breaker, 'write', {'mode': 'forced_open'})
+
     def test_portal_reads_nothing(self):
         self._login(self.portal)
         for record in self.records.values():

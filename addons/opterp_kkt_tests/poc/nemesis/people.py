@@ -13,7 +13,7 @@ from harness import hands
 from harness.hands import Person, Refused
 from harness.shop import Shop
 from harness.stack import Emulator, Odoo
-from harness.till import RpcError
+from harness.till import LOST_ANSWERS, RpcError
 
 TOKEN, WRONG_TOKEN = "right", "wrong"
 OTHER_OFD = "Another OFD"
@@ -21,10 +21,6 @@ ADMINISTRATOR = "admin"
 PATIENCE = 30.0  # s for one button
 AGAIN = 0.5  # s between two tries of what has to be put back
 IN_FLIGHT = 3.0  # s that a sale which began before a change may still take
-LOST_ANSWERS = (
-    "Connect", "HTTPError", "JSONDecodeError", "ReadTimeout", "psycopg2.OperationalError", "psycopg2.InterfaceError",
-    "psycopg2.errors.AdminShutdown", "psycopg2.errors.CannotConnectNow", "psycopg2.errors.CrashShutdown",
-    "psycopg2.errors.SerializationFailure", "odoo.http.SessionExpired")
 
 # What the pages offer: *Retry* and *Handled* on what was rejected and is open, *Handled* also on what an alarm names as absent,
 # *Release Hold* on what is held, *Deliver now* on what waits, *Reset* on a breaker that is not closed.

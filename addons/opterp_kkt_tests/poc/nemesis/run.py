@@ -14,10 +14,11 @@ from harness.processes import wait_until
 from harness.proxy import Proxy
 from harness.shop import Shop
 from harness.stack import TEMPLATE, Clock, Emulator, Odoo, Postgres, environment_dsn
+from harness.till import LOST_ANSWERS
 from harness.traffic import Traffic
 from poc.nemesis.faults import KINDS, LEASE, Faults, plan
 from poc.nemesis.heads import Heads
-from poc.nemesis.people import LOST_ANSWERS, OTHER_OFD, TOKEN, People
+from poc.nemesis.people import OTHER_OFD, TOKEN, People
 from poc.nemesis.result import Result
 
 RECOVERY = 3  # s that the breaker stays open
