@@ -1,16 +1,14 @@
 """Fiscal documents as the tax service's JSON names them (FFD 1.2, order ED-7-20/662@). Money is integer kopecks.
 
     lines     ─ Item ─────────────┐
-    payments  ─ share_payments() ─┴─ settlement() ─ number() adds what the register gives: numbers, time, sign
+    payments  ─ share_payments() ─┴─ settlement() ─ the register's driver adds numbers, time and sign (`drivers/`)
 
 What is wrong with a sale is raised as `DocumentError`. `settlement` gives a document that is right in all but its numbers, or
 none: texts fitted, prices and sums within a kopeck, VAT computed, all of it checked.
 """
-import hashlib
 import json
-from calendar import timegm
 from dataclasses import replace
-from datetime import date, datetime
+from datetime import date
 
 from . import vat
 from .document_error import DocumentError
@@ -101,21 +99,6 @@ def _checked(body, items):
             error.values.update(line=item.line, name=item.name)
         raise
     return body
-
-
-def number(body: dict, moment: datetime, **numbers) -> dict:
-    """The document as the emulated register numbers and signs it.
-
-    :param moment: local time of the register; tag 1012 counts its seconds as if it were UTC
-    :param numbers: of the drive, the document, the shift and within it, by FNS JSON names
-    """
-    document = {**body, "dateTime": timegm(moment.timetuple()), **numbers}
-    return {**document, "fiscalSign": emulated_sign(document)}
-
-
-def emulated_sign(document: dict) -> int:
-    """Stands in for the fiscal sign (tag 1077) that only a certified drive can make: a number of up to ten digits."""
-    return int.from_bytes(hashlib.sha256(to_text(document).encode()).digest()[:4], "big")
 
 
 def to_text(value: dict) -> str:

@@ -41,6 +41,7 @@ class Claim:
 
     id: int
     idempotency_key: str
+    protocol: str  # that the payload is written for
     payload: str
     attempts: int
     in_doubt: bool  # an earlier try may have arrived

@@ -3,6 +3,7 @@
 A wait is stored as the moment when it ends. PostgreSQL's clock may be set back, so one that is longer than it can ever have
 been is over.
 """
+from ..core.fiscal_data import FiscalData
 from .breaker_row import ASSIGNMENTS, COLUMNS, EVENT
 
 NOW = "clock_timestamp() AT TIME ZONE 'UTC'"
@@ -70,7 +71,7 @@ _CLAIMED = f"""
            sent_version = ofd.address_version, delivery_epoch = %(epoch)s, claimed_at = {NOW}
       FROM head, owned, ofd, changed
      WHERE r.id = head.id AND r.state = head.state
- RETURNING r.id, r.idempotency_key, r.payload, r.attempts, r.in_doubt, r.failures, r.lone_failures, r.failed_lookups,
+ RETURNING r.id, r.idempotency_key, r.protocol, r.payload, r.attempts, r.in_doubt, r.failures, r.lone_failures, r.failed_lookups,
            r.last_error, head.tried_at, head.elsewhere"""
 
 # … with a breaker that is closed, or disabled. FOR SHARE waits for one that is about to open, so that nothing starts afterwards.
@@ -90,11 +91,22 @@ CLAIM_PROBE = f"""{_CLAIM}, changed AS (
         UPDATE kkt_delivery SET last_probe_at = {NOW} FROM changed WHERE register_id = %(register)s
     ){_CLAIMED}"""
 
+# A document that goes to a receiver of another protocol, which has never seen it, gets that one's envelope before it is sent.
+CHANGE_ENVELOPE = """
+    UPDATE kkt_receipt SET protocol = %(protocol)s, payload = %(payload)s
+     WHERE id = %(receipt)s AND state = 'sending' AND delivery_epoch = %(epoch)s
+ RETURNING id
+"""
+
 # The breaker as it is now, and whether the OFD's settings are still those that the document was sent by: an outcome of old
 # settings changes no new ones.
 SEE = f"""
     SELECT o.settings_version = %(settings_version)s AS fresh, {COLUMNS}
       FROM kkt_ofd o JOIN kkt_circuit_breaker b ON b.id = o.breaker_id WHERE o.id = %(ofd)s"""
+
+# What the answer of a register elsewhere brings. What was numbered when it was issued never changes.
+FISCAL_DATA = ", ".join(
+    f"{name} = CASE WHEN r.numbers_follow THEN %({name})s ELSE r.{name} END" for name in FiscalData._fields)
 
 # One statement records: only the owner of this epoch, only what is still being sent. It returns what SEE does. This one is for
 # what was accepted at the first try, as nearly all is.
@@ -103,7 +115,7 @@ RECORD_ACCEPTED = f"""
         UPDATE kkt_receipt r
            SET state = 'delivered', attempts = attempts + 1, delivered_at = {NOW},
                last_outcome = 'accepted', last_status = %(status)s::int, last_error = NULL,
-               hlc_server_time = %(server_time)s, ofd_document_id = %(ofd_document_id)s
+               hlc_server_time = %(server_time)s, ofd_document_id = %(ofd_document_id)s, {FISCAL_DATA}
           FROM kkt_delivery d
          WHERE r.id = %(receipt)s AND r.state = 'sending' AND r.delivery_epoch = %(epoch)s
            AND d.register_id = %(register)s AND d.epoch = %(epoch)s
@@ -140,7 +152,7 @@ RECORD = f"""
                failed_lookups = %(failed_lookups)s,
                last_outcome = %(outcome)s::text, last_status = %(status)s::int, last_error = %(error)s::text,
                delivered_at = CASE WHEN %(state)s::text = 'delivered' THEN {NOW} END,
-               hlc_server_time = %(server_time)s, ofd_document_id = %(ofd_document_id)s
+               hlc_server_time = %(server_time)s, ofd_document_id = %(ofd_document_id)s, {FISCAL_DATA}
           FROM kkt_delivery d, settings, own
          WHERE r.id = %(receipt)s AND r.state = 'sending' AND r.delivery_epoch = %(epoch)s
            AND d.register_id = %(register)s AND d.epoch = %(epoch)s

@@ -13,7 +13,8 @@ import psycopg2
 from psycopg2.errors import LockNotAvailable
 
 from ..core import breaker
-from ..transports import Document, Endpoint, Outcome, Transport, open_transport
+from ..core.fiscal_data import FiscalData
+from ..transports import Document, Endpoint, Outcome, Transport, open_transport, translate
 from . import breaker_row
 from .guard import Guard
 from .lease import Lease, LeaseLost, LeaseUnavailable, connect
@@ -22,7 +23,7 @@ from .ownership import Absentees, Ownership
 from .queue import Queue
 from .session import SessionLost
 from .settings import Settings
-from .statements import CLAIM, CLAIM_PROBE, COUNT_WAITING, RECORD, RECORD_ACCEPTED, SCAN, SEE
+from .statements import CHANGE_ENVELOPE, CLAIM, CLAIM_PROBE, COUNT_WAITING, RECORD, RECORD_ACCEPTED, SCAN, SEE
 
 _logger = logging.getLogger(__name__)
 
@@ -235,7 +236,7 @@ class Worker:
     def _send(self, ownership: Ownership, queue: Queue, claim: Claim) -> Attempt:
         """Send a document. If it may have arrived before, ask for it first; both together are one outcome."""
         transport, tries = self._get_transport(queue), self.settings.poison_tries
-        document = Document(claim.idempotency_key, claim.payload, ownership.epoch)
+        document = Document(claim.idempotency_key, self._get_payload(ownership, queue, claim), ownership.epoch)
         asked = None
         if must_ask(claim, tries):
             answer = transport.lookup(document)
@@ -243,6 +244,20 @@ class Worker:
             if asked is not Outcome.ABSENT or not may_send(claim, tries):
                 return Attempt(answer, asked)
         return Attempt(transport.send(document), asked, sent=True)
+
+    def _get_payload(self, ownership: Ownership, queue: Queue, claim: Claim) -> str:
+        """The envelope as the receiver reads it. One for another protocol is made and stored before anything is sent: what was
+        sent to such a receiver before is nowhere in doubt, or it would be settled there.
+
+        :raises Fenced: somebody else delivers for this register
+        """
+        if claim.protocol == queue.protocol:
+            return claim.payload
+        payload = translate(claim.payload, claim.protocol, queue.protocol)
+        parameters = {"receipt": claim.id, "epoch": ownership.epoch, "protocol": queue.protocol, "payload": payload}
+        if not self.guard.execute(CHANGE_ENVELOPE, parameters):
+            raise Fenced(f"epoch {ownership.epoch} of register {queue.register_id} is over")
+        return payload
 
     def _record(self, ownership: Ownership, queue: Queue, claim: Claim, attempt: Attempt) -> dict:
         """Write down what came of a document.
@@ -254,6 +269,7 @@ class Worker:
             "receipt": claim.id, "register": queue.register_id, "epoch": ownership.epoch, "ofd": queue.ofd_id,
             "settings_version": queue.settings_version,
             **consequences(claim, attempt, queue.on_refusal, self.settings).as_dict(),
+            **(attempt.answer.fiscal_data or FiscalData())._asdict(),
         }  # fmt: skip
         if attempt.answer.outcome is Outcome.ACCEPTED and not claim.attempts and attempt.asked is None:
             recorded = self.guard.run(RECORD_ACCEPTED, parameters)

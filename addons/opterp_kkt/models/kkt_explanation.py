@@ -16,6 +16,12 @@ class KktExplanation(models.AbstractModel):
         return self.env._(
             "Line %(line)s (%(name)s): %(text)s", line=error.values['line'], name=error.values.get('name'), text=text)
 
+    def _explain_defect(self, error):
+        """What nobody foresaw: a defect of the program."""
+        return self.env._(
+            "The document could not be built (%(error)s). The sale is stored. Please tell the administrator, and press Retry"
+            " when it is mended.", error=repr(error))
+
     def _explain_sale(self, error):
         """What is wrong with the sale itself."""
         values = error.values

@@ -4,7 +4,7 @@ from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.fields import NO_ACCESS
 
-from ..transports import Endpoint, Outcome, open_transport
+from ..transports import PROTOCOLS, Endpoint, Outcome, open_transport
 
 ADDRESS = ('url', 'protocol')  # where a token goes
 REACHED_BY = {*ADDRESS, 'token'}
@@ -25,7 +25,8 @@ class KktOfd(models.Model):
     company_id = fields.Many2one(
         'res.company', default=lambda self: self.env.company,
         help="Leave empty to share it between companies: then only system administrators change it.")
-    protocol = fields.Selection([('http', "HTTP (JSON)")], required=True, default='http', tracking=True)
+    protocol = fields.Selection(
+        [(name, transport.label) for name, transport in PROTOCOLS.items()], required=True, default='http', tracking=True)
     url = fields.Char("URL", required=True, tracking=True, help="Documents are posted to URL/v1/documents.")
     token = fields.Char(
         compute='_compute_token',

@@ -1,16 +1,23 @@
+import logging
 from base64 import b64encode
 from datetime import UTC, datetime
 from uuid import uuid4
 
+import psycopg2
 import qrcode
 from qrcode.image.svg import SvgPathImage
 
 from odoo import api, fields, models
-from odoo.exceptions import AccessError, UserError
+from odoo.exceptions import UserError
 
-from ..delivery.statements import HEAD
+from ..core.document_error import DocumentError
+from ..core.fiscal_data import FiscalData
+from ..drivers import DRIVERS
+from ..transports import PROTOCOLS, Contents
 from .big_integer import BigInteger
 from .kkt_receipt_attempt import OUTCOMES
+
+_logger = logging.getLogger(__name__)
 
 STATES = [
     ('pending', "Waiting"),
@@ -30,25 +37,33 @@ OPERATION_TYPES = [  # tag 1054
     ('3', "Purchase"),
     ('4', "Refund of a purchase"),
 ]
-# Once set, never changed: a retry sends the same key and the same bytes, changed content is a correction.
+SETTLEMENTS = ('receipt', 'correction')  # documents of a sum of money; the others report on a shift
+# Once set, never changed: a retry sends the same key and the same bytes, changed content is a correction. Delivery alone writes
+# what an answer brings, and a new envelope for another protocol.
 IMMUTABLE = {
-    'register_id', 'pos_order_id', 'document_type', 'operation_type', 'idempotency_key', 'payload', 'fd_number',
-    'fiscal_drive_number', 'fiscal_sign', 'shift_number', 'receipt_number', 'queue_number', 'hlc_local_time',
-    'hlc_logical_counter', 'hlc_node',
+    'register_id', 'pos_order_id', 'document_type', 'operation_type', 'idempotency_key', 'payload', 'protocol', 'total',
+    'numbers_follow', *FiscalData._fields, 'queue_number', 'hlc_local_time', 'hlc_logical_counter', 'hlc_node',
 }
 
 
 class KktReceipt(models.Model):
-    """A fiscal document that a register has numbered, and its way to the operator (OFD).
+    """A fiscal document of a register, and its way to the OFD.
 
         pending ──claim──> sending ──accepted──> delivered
            ^                  │ ├────refused───> rejected ──Retry──> pending
            └── next try later ┘
 
-    It is created in the transaction of the sale: `idempotency_key` and `payload` are chosen there and never change. A sale
-    whose document can't be built gets a `rejected` receipt without a payload and without numbers; *Retry* builds it.
-    Delivery (`kkt.delivery`) alone moves it on, in `queue_number` order; a rejected document leaves that order. It stays rejected
-    when a person closes it as handled, with the reason; so does a document that its register is held for.
+    `_issue` is the only way one comes to be, in the transaction of its cause: there `idempotency_key` and `payload` are chosen,
+    and never change. The cause is its source, which gives what the document states:
+
+        _kkt_get_references(operation_type)      values of the receipt: who the source is, what is refunded
+        _kkt_get_body(register, operation_type)  the document without what a register adds, or a `DocumentError`
+        _kkt_get_stamps()                        HLC stamps that it must be later than, and the one that a till claims
+        _kkt_get_register()                      the register that issues its documents
+
+    What can't be built is `rejected`, without payload and numbers; *Retry* issues it after all. Delivery (`kkt.delivery`) alone
+    moves it on, in `queue_number` order; a rejected document leaves that order. What people do about it stands in
+    `kkt_receipt_handling.py`, how it reads in `kkt_receipt_document.py`.
     """
     _name = 'kkt.receipt'
     _description = "Fiscal Receipt"
@@ -74,6 +89,11 @@ class KktReceipt(models.Model):
     fiscal_sign = fields.Char(readonly=True, help="Tag 1077.")
     queue_number = fields.Integer("Place in Queue", readonly=True)
     payload = fields.Text(readonly=True, help="What is sent, byte for byte.")
+    protocol = fields.Selection(
+        [(name, transport.label) for name, transport in PROTOCOLS.items()], readonly=True,
+        help="What the payload is written for.")
+    numbers_follow = fields.Boolean(
+        readonly=True, help="The register is elsewhere: it numbers and signs the document when it gets it.")
     qr = fields.Char("QR Code Text", readonly=True)
     qr_image_url = fields.Char("QR Code", compute='_compute_qr_image_url')
     currency_id = fields.Many2one(related='company_id.currency_id')
@@ -125,19 +145,29 @@ class KktReceipt(models.Model):
     _rejected_idx = models.Index("(register_id) WHERE state = 'rejected' AND handled_at IS NULL")
     _drift_idx = models.Index("(create_date) WHERE hlc_drift")
     _built = models.Constraint(
-        "CHECK (state = 'rejected' OR (payload IS NOT NULL AND COALESCE(fd_number, 0) > 0 AND COALESCE(queue_number, 0) > 0))",
+        "CHECK (state = 'rejected' OR (payload IS NOT NULL AND protocol IS NOT NULL AND COALESCE(queue_number, 0) > 0))",
         "Only a document that was built can be sent.")
+    _numbered = models.Constraint(
+        """CHECK (state = 'rejected' OR (COALESCE(fd_number, 0) > 0 AND fiscal_sign IS NOT NULL)
+                  OR (COALESCE(numbers_follow, FALSE) AND state <> 'delivered'))""",
+        "A document has its FD number and sign: at once, or with the answer that delivers it.")
+    _settlement = models.Constraint(
+        f"""CHECK (state = 'rejected' OR document_type NOT IN {SETTLEMENTS} OR (operation_type IS NOT NULL AND total IS NOT NULL
+                   AND (qr IS NOT NULL OR COALESCE(fd_number, 0) = 0)))""",
+        "A receipt has its operation and its sum, and its QR code as soon as it is numbered.")
     _delivered = models.Constraint(
         "CHECK ((state = 'delivered') = (delivered_at IS NOT NULL))", "A delivered receipt has its time of delivery.")
     _handled = models.Constraint(
         "CHECK (handled_at IS NULL OR (state = 'rejected' AND handled_reason IS NOT NULL))", "Only what was rejected is handled.")
     _hlc_positive = models.Constraint('CHECK (hlc_logical_counter >= 0)', "An HLC counter is not negative.")
 
-    @api.depends('document_type', 'fd_number')
+    @api.depends('document_type', 'fd_number', 'payload')
     def _compute_display_name(self):
         types = dict(self._fields['document_type']._description_selection(self.env))
         for receipt in self:
-            number = self.env._("FD %s", receipt.fd_number) if receipt.fd_number else self.env._("not built")
+            number = (
+                self.env._("FD %s", receipt.fd_number) if receipt.fd_number
+                else self.env._("not numbered yet") if receipt.payload else self.env._("not built"))
             receipt.display_name = f"{types[receipt.document_type]} ({number})"
 
     @api.depends('state', 'in_doubt', 'failures')
@@ -195,151 +225,73 @@ class KktReceipt(models.Model):
     def _unlink_never(self):
         raise UserError(self.env._("Fiscal receipts are never deleted: the law asks to keep them."))
 
-    # -- buttons -----------------------------------------------------------------------------------------------------------
+    # -- how one comes to be -----------------------------------------------------------------------------------------------
 
-    def action_retry(self):
-        """Try again at once: build what could not be built, send what was refused, same key and same bytes."""
-        self.register_id._check_may_deliver()
-        self._check_ofd_active()
-        self._reopen()
-        receipts = self.sudo()
-        for receipt in receipts.filtered(lambda r: r.state == 'rejected' and not r.payload):
-            receipt.pos_order_id._kkt_build(receipt)
-        self.env.flush_all()
-        self.env.cr.execute("""
-            UPDATE kkt_receipt
-               SET state = 'pending', next_attempt_at = NULL, last_error = NULL,
-                   failures = 0, lone_failures = 0, failed_lookups = 0
-             WHERE id = ANY(%s) AND payload IS NOT NULL AND state IN ('rejected', 'pending')
-        """, [self.ids])
-        self.invalidate_recordset()
-        self.env['kkt.delivery']._wake()
+    def _issue(self, register, document_type, source, operation_type=False):
+        """Issue a document: a new one, or this one, which could not be built before.
 
-    def _check_ofd_active(self):
-        for register in self.sudo().register_id.filtered(lambda register: not register.ofd_id.active):
-            raise UserError(self.env._(
-                "The operator of %(register)s, %(ofd)s, is archived, so nothing is sent to it. Choose another one for the"
-                " register first.", register=register.name, ofd=register.ofd_id.name))
-
-    def _reopen(self):
-        """What a fiscal administrator closed is opened by one only, and its register tells of it."""
-        handled = self.filtered('handled_at')
-        if handled and not self._may_handle():
-            raise AccessError(self.env._(
-                "%(document)s was marked as handled by %(user)s: %(reason)s. Only a fiscal administrator sends it after all.",
-                document=handled[0].display_name, user=handled[0].sudo().handled_by.name, reason=handled[0].handled_reason))
-        for receipt in handled.sudo():
-            receipt.register_id.message_post(body=self.env._(
-                "%(document)s is tried again, although it was marked as handled: %(reason)s", document=receipt.display_name,
-                reason=receipt.handled_reason))
-        handled.sudo().write({'handled_reason': False, 'handled_by': False, 'handled_at': False})
-
-    def action_handle(self):
-        """Ask for the reason, then close these documents as handled."""
-        self._check_may_handle()
-        return {
-            'type': 'ir.actions.act_window',
-            'name': self.env._("Mark as Handled"),
-            'res_model': 'kkt.receipt.handle',
-            'view_mode': 'form',
-            'target': 'new',
-            'context': {'default_receipt_ids': self.ids},
+        Whatever is wrong with it, its source is stored: the document is then rejected, with the reason, for a person to look at.
+        """
+        key = self.idempotency_key or self._get_new_key()
+        values = {
+            'register_id': register.id,
+            'document_type': document_type,
+            'operation_type': operation_type,
+            'idempotency_key': key,
+            **source._kkt_get_references(operation_type),
         }
+        try:
+            built = self._build(register, document_type, source, operation_type, key)
+        except psycopg2.Error:
+            raise
+        except DocumentError as error:
+            built = {'state': 'rejected', 'last_error': self.env['kkt.explanation']._explain(error)}
+        except Exception as error:
+            _logger.exception("The fiscal document of %s could not be built", source.display_name)
+            built = {'state': 'rejected', 'last_error': self.env['kkt.explanation']._explain_defect(error)}
+        return self._store({**values, **built})
 
-    def _handle(self, reason):
-        """Close documents that a person has put right by other means: nobody is told of them any more.
+    def _store(self, values):
+        if not self:
+            return self.create(values)
+        self.write(values)
+        return self
 
-        A register that is held for one of them goes on.
+    def _issue_after_all(self):
+        """Issue what could not be built, by what its source states today."""
+        source = self._get_source()
+        self._issue(source._kkt_get_register() or self.register_id, self.document_type, source, self.operation_type)
+
+    def _get_source(self):
+        """What the document is about."""
+        return self.pos_order_id
+
+    def _build(self, register, document_type, source, operation_type, key):
+        """The source states, the register numbers, its driver signs, the transport makes the envelope.
+
+        :return: values of the receipt
+        :raises DocumentError: what is wrong with the source
         """
-        self._check_may_handle()
-        if not reason.strip():
-            raise UserError(self.env._("Please give a reason: whoever asks later should find it."))
-        receipts = self.sudo()
-        for receipt in receipts:
-            receipt._check_handleable()
-        for receipt in receipts.filtered(lambda r: r.state != 'rejected'):
-            receipt._make_certain()
-        receipts.write({
-            'state': 'rejected', 'handled_reason': reason, 'handled_by': self.env.uid, 'handled_at': fields.Datetime.now()})
-        for receipt in receipts:
-            receipt.register_id.message_post(body=self.env._(
-                "%(document)s was marked as handled: %(reason)s", document=receipt.display_name, reason=reason))
-        receipts._get_holds()._release()
-        self.env['kkt.watch']._wake()
-
-    def _check_may_handle(self):
-        self.check_access('read')
-        if not self._may_handle():
-            raise AccessError(self.env._("Only a fiscal administrator marks documents as handled."))
-
-    def _may_handle(self):
-        return self.env.su or self.env.user.has_group('opterp_kkt.group_fiscal_admin')
-
-    def _check_handleable(self):
-        """Only what will not reach the operator by itself, and what is certainly not there already, is left out."""
-        if self.handled_at:
-            raise UserError(self.env._(
-                "%(document)s was marked as handled by %(user)s already.", document=self.display_name, user=self.handled_by.name))
-        if self.state != 'rejected' and not self._may_be_left_out():
-            raise UserError(self.env._(
-                "%(document)s is neither rejected nor what its register is held for: it is delivered by itself.",
-                document=self.display_name))
-
-    def _may_be_left_out(self):
-        """Whether it is what a register stands still for: held for it, or tried so often that a person is told."""
-        tries = self.env['kkt.delivery']._get_number('poison_tries')
-        return self == self._get_head(self.register_id) and bool(self._get_holds() or self.failures >= tries)
-
-    def _make_certain(self):
-        """Ask the OFD before a document is left out: what it may have must not be. Its register is held meanwhile.
-
-        Commits, since no transaction is open while the OFD is asked.
-        """
-        delivery, held = self.register_id.delivery_ids, self._get_holds()
-        if held and self.absent and not self.in_doubt:
-            return
-        if not held:
-            delivery._hold(self, self.env._("Whether the OFD has %s is being asked.", self.display_name))
-        delivery._ask()
-        if self.state == 'pending' and self.absent and not self.in_doubt:
-            return
-        if not held:
-            delivery._end_hold()
-            self.env.cr.commit()  # the error below must not undo the release  # pylint: disable=invalid-commit
-        if self.state == 'delivered':
-            raise UserError(self.env._("The OFD has %s: it is delivered, and there is nothing to leave out.", self.display_name))
-        raise UserError(self.env._(
-            "The OFD has not said that it does not have %(document)s, so it can't be left out. Its answer: %(answer)s. Try again"
-            " when the OFD answers.", document=self.display_name, answer=self.last_error or self.env._("none")))
-
-    @api.model
-    def _get_head(self, register):
-        """The document that a register's queue begins with."""
-        self.flush_model()
-        self.env.cr.execute(f"SELECT h.id FROM kkt_register g CROSS JOIN LATERAL ({HEAD}) h WHERE g.id = %s", [register.id])
-        return self.browse(receipt_id for [receipt_id] in self.env.cr.fetchall())
-
-    def action_send_anew(self):
-        """Give up a document's former OFD, or its former address, which does not answer: send it where the register's go now.
-
-        A person answers for it: were it there after all, two would have it.
-        """
-        self._check_may_handle()
-        for receipt in self.sudo():
-            if not receipt.may_be_sent_anew:
-                raise UserError(self.env._(
-                    "%s is not what an OFD has failed to answer about so often. It is settled where it was sent, by itself.",
-                    receipt.display_name))
-            receipt.write({'in_doubt': False, 'sent_to_id': False, 'failures': 0, 'failed_lookups': 0, 'next_attempt_at': False})
-            receipt.register_id.message_post(body=self.env._(
-                "%(document)s is sent to the present OFD, although a former one may have it: %(user)s decided so.",
-                document=receipt.display_name, user=self.env.user.name))
-        self.env['kkt.delivery']._wake()
-
-    def _get_holds(self):
-        """The deliveries that are held for these documents."""
-        return self.register_id.delivery_ids.filtered(
-            lambda delivery: delivery.hold_reason and delivery.hold_receipt_id in self)
+        driver = DRIVERS[register.driver]
+        body = source._kkt_get_body(register, operation_type)
+        place = register._take_place(driver.at_once, *source._kkt_get_stamps())
+        document, fiscal_data = driver.sign(body, place.numbers)
+        return {
+            'state': 'pending',
+            'last_error': False,
+            'queue_number': place.queue_number,
+            'hlc_local_time': place.stamp.local_time,
+            'hlc_logical_counter': place.stamp.logical_counter,
+            'hlc_node': place.stamp.node,
+            'hlc_drift': place.drifted,
+            'total': document.get('totalSum'),
+            'numbers_follow': fiscal_data is None,
+            **(fiscal_data._asdict() if fiscal_data else {}),
+            'protocol': place.protocol,
+            'payload': PROTOCOLS[place.protocol].encode(Contents(
+                key, document_type, register.fiscal_drive_number, register.registration_number,
+                fiscal_data and fiscal_data.fd_number, place.stamp, document)),
+        }
 
 
 def _qr_image(text):

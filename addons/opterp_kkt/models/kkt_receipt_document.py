@@ -6,6 +6,7 @@ from markupsafe import Markup
 from odoo import fields, models
 
 from ..core import listing, text, tlv
+from ..transports import PROTOCOLS
 
 
 class KktReceipt(models.Model):
@@ -31,7 +32,7 @@ class KktReceipt(models.Model):
             receipt.document_name, receipt.document_tlv_name = f"{name}.json", f"{name}.tlv"
 
     def _get_document(self):
-        return json.loads(self.payload)['document']
+        return PROTOCOLS[self.protocol].decode(self.payload).document
 
     def _get_json(self):
         return json.dumps(self._get_document(), ensure_ascii=False, indent=2)

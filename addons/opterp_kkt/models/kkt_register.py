@@ -1,17 +1,13 @@
 import re
-import time
-from datetime import UTC, datetime
 from uuid import uuid4
-
-import pytz
 
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError, ValidationError
 
 from odoo.addons.base.models.res_partner import _tz_get
 
-from ..core import ffd, hlc, qr
 from ..core.inn import is_inn
+from ..drivers import DRIVERS
 from .big_integer import BigInteger
 
 TAXATION_SYSTEMS = [  # tag 1055, a bit mask
@@ -25,35 +21,14 @@ COUNTERS = {  # only the register itself counts
     'last_fd_number', 'last_queue_number', 'last_shift_number', 'last_receipt_number', 'last_document_time', 'hlc_node',
     'hlc_local_time', 'hlc_logical_counter'}
 WATCHED = {'active', 'company_id', 'fiscal_drive_number', 'ofd_id', 'pos_config_id'}  # a change of these means more than itself
-LAST_OF_DRIVE = """
-    SELECT (SELECT fd_number FROM kkt_receipt WHERE fiscal_drive_number = %(drive)s AND fd_number > 0
-             ORDER BY fd_number DESC LIMIT 1) AS number
-"""
-# A number that a drive has given anywhere, ever, is never given again, whatever the register's own counter says.
-TAKE_NUMBERS = f"""
-    UPDATE kkt_register
-       SET last_fd_number = GREATEST(last_fd_number, last.number) + 1,
-           last_queue_number = last_queue_number + 1,
-           last_shift_number = GREATEST(last_shift_number, 1),
-           last_receipt_number = last_receipt_number + 1,
-           last_document_time = GREATEST(last_document_time, floor(extract(epoch FROM now()) * 1000)),
-           hlc_local_time = %(local_time)s,
-           hlc_logical_counter = %(logical_counter)s
-      FROM ({LAST_OF_DRIVE}) last
-     WHERE id = %(register)s AND GREATEST(last_fd_number, last.number, last_queue_number) < 2147483647
- RETURNING last_fd_number, last_queue_number, last_shift_number, last_receipt_number, last_document_time
-"""
-BEGIN_SHIFT = """
-    UPDATE kkt_register SET last_shift_number = last_shift_number + 1, last_receipt_number = 0 WHERE id = ANY(%s)
-"""
 
 
 class KktRegister(models.Model):
     """A cash register (KKT) with its fiscal drive: it numbers and signs the documents of one point of sale.
 
-    `_fiscalize` takes the next FD number, the next place in the queue and the next stamp of the register's hybrid logical
-    clock with one UPDATE of its row, in the transaction of the sale. Only sales, shifts and corrections write this row;
-    what delivery writes stands in `kkt.delivery`, so that the two never conflict.
+    How it numbers a document stands in `kkt_register_numbers.py`, how two sales pass it one after another in
+    `kkt_register_sale_lock.py`, what its queue waits for in `kkt_register_delivery.py`. Only sales, shifts and corrections write
+    this row; what delivery writes stands in `kkt.delivery`, so that the two never conflict.
 
     FD numbers count per fiscal drive, and drives move: whichever register a drive is in goes on after the drive's last
     document. People may change a register at any time; what would leave sales without receipts is refused here, in words.
@@ -76,7 +51,7 @@ class KktRegister(models.Model):
     registration_number = fields.Char("Registration Number (RNM)", required=True, tracking=True, help="16 digits (tag 1037).")
     fiscal_drive_number = fields.Char("Fiscal Drive (FN)", required=True, tracking=True, help="16 digits (tag 1041).")
     driver = fields.Selection(
-        [('emulator', "Emulated register (tests only)")], required=True, default='emulator',
+        [(name, driver.label) for name, driver in DRIVERS.items()], required=True, default='emulator',
         help="Who numbers and signs the documents.")
     ofd_id = fields.Many2one('kkt.ofd', "Operator (OFD)", required=True, check_company=True, ondelete='restrict', tracking=True)
     taxation_system = fields.Selection(TAXATION_SYSTEMS, required=True, default='1', help="Tag 1055.")
@@ -216,12 +191,6 @@ class KktRegister(models.Model):
             register.sudo().write(
                 {f'last_{name}': last[name] for name in ('fd_number', 'shift_number', 'receipt_number')})
 
-    def _begin_shift(self):
-        """A session of the point of sale was opened: the next shift number, and receipts count from 1 again."""
-        self.flush_recordset()
-        self.env.cr.execute(BEGIN_SHIFT, [self.ids])
-        self.invalidate_recordset(['last_shift_number', 'last_receipt_number'])
-
     @api.ondelete(at_uninstall=False)
     def _unlink_except_used(self):
         if any(register.last_queue_number or register.receipt_ids for register in self.sudo()):
@@ -233,103 +202,4 @@ class KktRegister(models.Model):
         return {
             **self.env['ir.actions.act_window']._for_xml_id('opterp_kkt.kkt_receipt_action'),
             'domain': [('register_id', 'in', self.ids)],
-        }
-
-    # -- fiscalisation -----------------------------------------------------------------------------------------------------
-
-    def _check_serves(self, config, company):
-        """:raises DocumentError: this register doesn't number what that point of sale and company sell"""
-        self.invalidate_recordset()  # write another fiscal drive, just put in; forget what an earlier transaction read
-        if not self.active or self.pos_config_id != config:
-            raise ffd.DocumentError('register', register=self.name, pos=config.name)
-        if self.company_id != company:
-            raise ffd.DocumentError('company', register=self.name, own=self.company_id.name, company=company.name)
-
-    def _fiscalize(self, idempotency_key, document_type, body, seen, claimed=None):
-        """Number, stamp and sign a document, in the caller's transaction.
-
-        :param dict body: the document without what the register gives (`core/ffd.py`)
-        :param seen: trusted HLC stamps that the document must be later than
-        :param claimed: what a till sent as its own stamp; untrusted
-        :return: values of the `kkt.receipt`, with its payload: the exact text that is sent
-        :raises DocumentError: there is no number left
-        """
-        self.ensure_one()
-        believed = self._get_believable(claimed) if claimed else []
-        stamp, fd_number, queue_number, shift_number, receipt_number, moment = self._take_numbers([*seen, *believed])
-        document = ffd.number(
-            body, moment, shiftNumber=shift_number, requestNumber=receipt_number, fiscalDriveNumber=self.fiscal_drive_number,
-            fiscalDocumentNumber=fd_number)
-        return {
-            'fiscal_drive_number': self.fiscal_drive_number,
-            'fd_number': fd_number,
-            'queue_number': queue_number,
-            'shift_number': shift_number,
-            'receipt_number': receipt_number,
-            'fiscal_sign': str(document['fiscalSign']),
-            'total': document['totalSum'],
-            'hlc_local_time': stamp.local_time,
-            'hlc_logical_counter': stamp.logical_counter,
-            'hlc_node': stamp.node,
-            'hlc_drift': bool(claimed) and not believed,
-            'qr': qr.qr_text(document, moment),
-            'payload': ffd.to_text({
-                'idempotency_key': idempotency_key,
-                'register': {
-                    'fiscal_drive_number': self.fiscal_drive_number,
-                    'registration_number': self.registration_number,
-                },
-                'fd_number': fd_number,
-                'document_type': document_type,
-                'hlc': stamp._asdict(),
-                'document': document,
-            }),
-        }
-
-    def _get_believable(self, claimed):
-        """The till's stamp, unless it is malformed or far ahead: it would drag the register's clock along for good.
-
-        It may well be ahead of every clock when the register's own stamp is, as that is where the till has it from.
-        """
-        try:
-            stamp = hlc.parse(claimed)
-        except ValueError:
-            return []
-        now = int(self.env.cr.now().replace(tzinfo=UTC).timestamp() * 1000)
-        return [stamp] if hlc.within_drift(stamp, max(now, self.hlc_local_time)) else []
-
-    def _take_numbers(self, seen):
-        """The HLC tick, the document's numbers, its place in the queue and its time (tag 1012), in one UPDATE.
-
-        Nobody else can change the row between our reading and our writing: REPEATABLE READ would refuse the write. Nor can
-        another register give a number of this drive meanwhile: it would have to get the drive from this row first.
-        """
-        last = hlc.Timestamp(self.hlc_local_time, self.hlc_logical_counter, self.hlc_node)
-        stamp = hlc.tick(last, time.time_ns() // 1_000_000, *seen)
-        self.env.cr.execute(TAKE_NUMBERS, {
-            'register': self.id, 'drive': self.fiscal_drive_number, 'local_time': stamp.local_time,
-            'logical_counter': stamp.logical_counter})
-        if not self.env.cr.rowcount:
-            raise ffd.DocumentError('numbers', register=self.name)
-        *numbers, milliseconds = self.env.cr.fetchone()
-        self.invalidate_recordset(COUNTERS)
-        return stamp, *numbers, self._get_local_time(milliseconds)
-
-    def _get_local_time(self, milliseconds):
-        return datetime.fromtimestamp(milliseconds / 1000, UTC).astimezone(pytz.timezone(self.tz))
-
-    def _get_day(self):
-        """The day of a document that is numbered in this transaction: its time is the transaction's, as PostgreSQL tells it."""
-        now = self.env.cr.now().replace(tzinfo=UTC).timestamp() * 1000
-        return self._get_local_time(max(now, self.last_document_time)).date()
-
-    def _get_head_values(self):
-        """Who sells and where, by FNS JSON names."""
-        return {
-            'user': self.company_id.name,
-            'userInn': (self.company_id.vat or '').ljust(12),
-            'kktRegId': self.registration_number.ljust(20),
-            'retailPlaceAddress': self.retail_address,
-            'retailPlace': self.retail_place,
-            'appliedTaxationType': int(self.taxation_system),
         }

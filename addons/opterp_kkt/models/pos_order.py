@@ -1,29 +1,10 @@
-import logging
-
-import psycopg2
-from psycopg2.errors import LockNotAvailable, SerializationFailure
-
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 
 from ..core import ffd, hlc
 from ..core.inn import is_inn
-from ..delivery import locks
 from .big_integer import BigIntegerJson
 
-_logger = logging.getLogger(__name__)
-
-FIND_REGISTER = """
-    SELECT r.id FROM kkt_register r JOIN pos_session s ON s.config_id = r.pos_config_id
-     WHERE r.active AND s.id = ANY(%(sessions)s) AND pg_current_xact_id_if_assigned() IS NULL
-     ORDER BY r.id LIMIT 1
-"""
-TAKE_FREE_TURN = f"""
-    SELECT pg_try_advisory_xact_lock(%(class)s, id) AS taken
-      FROM ({FIND_REGISTER} FOR NO KEY UPDATE OF r NOWAIT) register
-"""
-AWAIT_TURN = f"SELECT id, pg_advisory_lock(%(class)s, id) FROM ({FIND_REGISTER}) register"
-HAND_OVER = "SELECT pg_advisory_xact_lock(%(class)s, %(register)s), pg_advisory_unlock(%(class)s, %(register)s)"
 SALE, REFUND = '1', '2'
 SERVER_FIELDS = ('kkt_state', 'kkt_qr', 'kkt_documents', 'kkt_receipt_ids')
 
@@ -61,7 +42,7 @@ class PosOrder(models.Model):
     @api.model
     def sync_from_ui(self, orders):
         # EXTENDS 'point_of_sale'
-        self._kkt_take_turn(orders)
+        self.env['kkt.register']._take_sale_lock(_get_session_ids(orders))
         return super().sync_from_ui(orders)
 
     @api.model
@@ -91,36 +72,6 @@ class PosOrder(models.Model):
         if self.sudo().kkt_receipt_ids:
             raise UserError(self.env._("An order with a fiscal receipt can't be deleted."))
 
-    @api.model
-    def _kkt_take_turn(self, orders):
-        """Let sales of one register pass one after another.
-
-        Two sales that overlap both update the register's row, and under REPEATABLE READ the second would be refused and
-        tried again after a pause of seconds. Here it waits for the first one, before it has done anything. A transaction
-        that has written already is left alone (the sale is then tried again by Odoo if it must).
-        """
-        self.env.flush_all()  # what the ORM has still to write is written, too: a rollback would drop it
-        turn = {'class': locks.SALE, 'sessions': _get_session_ids(orders)}
-        if not self._kkt_take_free_turn(turn):
-            self._kkt_await_turn(turn)
-
-    def _kkt_take_free_turn(self, turn):
-        """Nobody sells at this moment, as mostly, or since this transaction's snapshot: one statement tells, and stays so."""
-        try:
-            self.env.cr.execute(TAKE_FREE_TURN, turn, log_exceptions=False)
-            return (False,) not in self.env.cr.fetchall()
-        except (LockNotAvailable, SerializationFailure):
-            return False
-
-    def _kkt_await_turn(self, turn):
-        """Wait, end the empty transaction and hand the lock over to a new one, which sees all that the first sale did."""
-        cr = self.env.cr
-        cr.rollback()  # the one whose turn it is needs the register's row
-        cr.execute(AWAIT_TURN, turn)
-        for register_id, _taken in cr.fetchall():
-            cr.rollback()
-            cr.execute(HAND_OVER, {'class': locks.SALE, 'register': register_id})
-
     # -- its receipts ------------------------------------------------------------------------------------------------------
 
     def _kkt_fiscalize(self):
@@ -130,20 +81,10 @@ class PosOrder(models.Model):
             self._kkt_release_till()
             return
         for operation_type in self._kkt_get_operation_types():
-            self.env['kkt.receipt'].create({
-                'pos_order_id': self.id,
-                'operation_type': operation_type,
-                'idempotency_key': (key := self.env['kkt.receipt']._get_new_key()),
-                **self._kkt_get_document_values(register, key, operation_type),
-            })
+            self.env['kkt.receipt']._issue(register, 'receipt', self, operation_type)
         self.env['kkt.delivery']._wake()
         if 'rejected' in self.kkt_receipt_ids.mapped('state'):
             self.env['kkt.watch']._wake()
-
-    def _kkt_build(self, receipt):
-        """Build the document of a receipt that could not be built when its order was paid."""
-        receipt.write(self._kkt_get_document_values(
-            self._kkt_get_register() or receipt.register_id, receipt.idempotency_key, receipt.operation_type))
 
     def _kkt_get_register(self):
         """The register of the order's point of sale.
@@ -166,42 +107,29 @@ class PosOrder(models.Model):
         types = [SALE] * any(qty > 0 for qty in quantities) + [REFUND] * any(qty < 0 for qty in quantities)
         return types or [REFUND if self.is_refund or self.amount_total < 0 else SALE]
 
-    def _kkt_get_document_values(self, register, key, operation_type):
-        """Values of a numbered receipt, or of a rejected one that says what is wrong."""
-        origin = self.lines.refunded_orderline_id.order_id.kkt_receipt_ids
-        values = {
-            'register_id': register.id,
-            'refunded_receipt_id': operation_type == REFUND and origin.filtered(lambda r: r.operation_type == SALE)[:1].id,
-        }
-        try:
-            register._check_serves(self.config_id, self.company_id)
-            items = self._kkt_get_items(operation_type)
-            body = self._kkt_get_body(register, operation_type, items)
-            numbered = register._fiscalize(key, 'receipt', body, self._kkt_get_seen(origin), self.kkt_hlc)
-        except psycopg2.Error:
-            raise
-        except ffd.DocumentError as error:
-            return {**values, 'state': 'rejected', 'last_error': self.env['kkt.explanation']._explain(error)}
-        except Exception as error:
-            _logger.exception("The fiscal document of %s could not be built", self.name)
-            return {**values, 'state': 'rejected', 'last_error': self.env._(
-                "The document could not be built (%(error)s). The sale is stored. Please tell the administrator, and press Retry"
-                " when it is mended.", error=repr(error))}
-        for line, item in zip(self._kkt_get_lines(operation_type), items, strict=True):
-            line.kkt_vat_rate = item.stated_rate
-        return {**values, 'state': 'pending', 'last_error': False, **numbered}
+    # -- what they state: the source of `kkt.receipt._issue` -----------------------------------------------------------------
 
-    def _kkt_get_seen(self, origin):
-        """Stamps in this database that the receipt must be later than, however far ahead they are."""
-        return [
+    def _kkt_get_references(self, operation_type):
+        origin = self._kkt_get_refunded_receipts().filtered(lambda receipt: receipt.operation_type == SALE)
+        return {'pos_order_id': self.id, 'refunded_receipt_id': operation_type == REFUND and origin[:1].id}
+
+    def _kkt_get_refunded_receipts(self):
+        return self.lines.refunded_orderline_id.order_id.kkt_receipt_ids
+
+    def _kkt_get_stamps(self):
+        """Stamps in this database that its receipts must be later than, however far ahead they are; and what the till claims."""
+        seen = [
             hlc.Timestamp(receipt.hlc_local_time, receipt.hlc_logical_counter, receipt.hlc_node)
-            for receipt in origin if receipt.hlc_node]
+            for receipt in self._kkt_get_refunded_receipts() if receipt.hlc_node]
+        return seen, self.kkt_hlc
 
-    def _kkt_get_body(self, register, operation_type, items):
-        """The document without what the register gives.
+    def _kkt_get_body(self, register, operation_type):
+        """The document without what the register adds.
 
         :raises DocumentError: what is wrong with the sale
         """
+        register._check_serves(self.config_id, self.company_id)
+        items = self._kkt_get_items(operation_type)
         if self.currency_id.name != 'RUB':
             raise ffd.DocumentError('currency', currency=self.currency_id.name)
         self.company_id.partner_id.fetch(['vat'])  # this alone: the ORM would read all of the partner
@@ -212,7 +140,10 @@ class PosOrder(models.Model):
         tolerance = len(self.lines) + round(100 * self.config_id.cash_rounding * self.config_id.rounding_method.rounding)
         paid = ffd.share_payments(self._kkt_get_paid(operation_type), total, other, tolerance)
         head = {'operator': self._kkt_get_cashier(), **register._get_head_values()}
-        return ffd.settlement(int(operation_type), items, paid, head, register._get_day())
+        body = ffd.settlement(int(operation_type), items, paid, head, register._get_day())
+        for line, item in zip(self._kkt_get_lines(operation_type), items, strict=True):
+            line.kkt_vat_rate = item.stated_rate
+        return body
 
     def _kkt_get_lines(self, operation_type):
         """The order's lines that belong into one document. A combo's own line has no price, its parts have."""

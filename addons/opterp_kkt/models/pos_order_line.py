@@ -1,4 +1,3 @@
-import json
 from decimal import Decimal
 
 from odoo import fields, models
@@ -56,5 +55,5 @@ class PosOrderLine(models.Model):
         if not receipt or self.kkt_vat_rate:
             return self.kkt_vat_rate if receipt else 0
         lines = self.order_id._kkt_get_lines(receipt.operation_type).filtered(lambda line: line._kkt_get_total() >= 0)
-        items = json.loads(receipt.payload)['document']['items']
+        items = receipt._get_document()['items']
         return items[lines.ids.index(self.id)]['nds'] if self in lines and len(items) == len(lines) else 0

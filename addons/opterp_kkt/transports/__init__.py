@@ -3,16 +3,22 @@
 Nothing here knows Odoo, the queue or the breaker: a transport makes one attempt and says what came of it.
 """
 
-from .base import LONGEST_PAUSE, MESSAGE_LENGTH, Answer, Document, Endpoint, Outcome, Transport
+from .base import LONGEST_PAUSE, MESSAGE_LENGTH, Answer, Contents, Document, Endpoint, Outcome, Transport
 from .http import HttpTransport
 
 __all__ = [
-    "LONGEST_PAUSE", "MESSAGE_LENGTH", "PROTOCOLS", "Answer", "Document", "Endpoint", "Outcome", "Transport", "open_transport",
+    "LONGEST_PAUSE", "MESSAGE_LENGTH", "PROTOCOLS", "Answer", "Contents", "Document", "Endpoint", "Outcome", "Transport",
+    "open_transport", "translate",
 ]  # fmt: skip
 
-PROTOCOLS = {"http": HttpTransport}
+PROTOCOLS: dict[str, type[Transport]] = {"http": HttpTransport}
 
 
 def open_transport(protocol: str, endpoint: Endpoint) -> Transport:
     """The transport for a protocol's name; KeyError when there is none. It connects on first use."""
     return PROTOCOLS[protocol](endpoint)
+
+
+def translate(payload: str, protocol: str, other: str) -> str:
+    """An envelope of one protocol as one of another: the same document under the same key."""
+    return PROTOCOLS[other].encode(PROTOCOLS[protocol].decode(payload))

@@ -4,6 +4,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
+from ..core.fiscal_data import FiscalData
+from ..core.hlc import Timestamp
+
 MESSAGE_LENGTH = 2000  # characters kept of an OFD's words
 LONGEST_PAUSE = 900.0  # s, whatever an OFD asks for
 
@@ -31,6 +34,19 @@ class Endpoint:
 
 
 @dataclass(frozen=True)
+class Contents:
+    """What an envelope is made of. `document` has FNS JSON names; a register that signs at once has numbered it."""
+
+    idempotency_key: str
+    document_type: str
+    fiscal_drive_number: str
+    registration_number: str
+    fd_number: int | None
+    hlc: Timestamp
+    document: dict
+
+
+@dataclass(frozen=True)
 class Document:
     """What is sent. `payload` is the exact text, as UTF-8; one key always goes with one payload."""
 
@@ -53,13 +69,25 @@ class Answer:
     retry_after: float | None = None  # s, at most LONGEST_PAUSE; with THROTTLED, and PROCESSING where it is said
     conflict: bool = False  # this key is known with other bytes
     duration: float = 0.0  # s
+    fiscal_data: FiscalData | None = None  # with ACCEPTED, from a register that numbers and signs what it gets
 
 
 class Transport(Protocol):
     """One endpoint, used by one thread at a time and never across a fork.
 
-    No method raises for anything that the network or the OFD does: that is what outcomes are for.
+    `encode` makes a document's envelope, once, when it is issued: its bytes are stored and never made again. No method raises
+    for anything that the network or the OFD does: that is what outcomes are for.
     """
+
+    label: str  # for people who choose a protocol
+
+    @staticmethod
+    def encode(contents: Contents) -> str:
+        """The payload: the exact text that will be sent, as UTF-8."""
+
+    @staticmethod
+    def decode(payload: str) -> Contents:
+        """What `encode` was given; also for payloads of before."""
 
     def send(self, document: Document) -> Answer:
         """Hand one document over. Any outcome but ABSENT."""

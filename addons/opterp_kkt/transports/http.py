@@ -16,7 +16,9 @@ import requests
 from urllib3 import Timeout
 from urllib3.exceptions import NewConnectionError
 
-from .base import LONGEST_PAUSE, MESSAGE_LENGTH, Answer, Document, Endpoint, Outcome
+from ..core.ffd import to_text
+from ..core.hlc import Timestamp
+from .base import LONGEST_PAUSE, MESSAGE_LENGTH, Answer, Contents, Document, Endpoint, Outcome
 from .wire import BODY_LIMIT, Reply, open_adapter, whole_body
 
 SHORTEST_PAUSE = 1.0  # s: "Retry-After: 0" must not become a hot loop
@@ -44,6 +46,8 @@ class HttpTransport:
     Authorization header and nowhere else.
     """
 
+    label = "HTTP (JSON)"
+
     def __init__(self, endpoint: Endpoint):
         self._token = endpoint.token
         self._url = endpoint.url.rstrip("/") + "/v1/documents"
@@ -53,6 +57,26 @@ class HttpTransport:
         if not fault:
             self._timeout = Timeout(total=endpoint.timeout)
             self._post = self._request("POST", self._url)
+
+    @staticmethod
+    def encode(contents: Contents) -> str:
+        """The body of the POST; see `Transport.encode`."""
+        return to_text({
+            "idempotency_key": contents.idempotency_key,
+            "register": {
+                "fiscal_drive_number": contents.fiscal_drive_number, "registration_number": contents.registration_number},
+            "fd_number": contents.fd_number,
+            "document_type": contents.document_type,
+            "hlc": contents.hlc._asdict(),
+            "document": contents.document,
+        })
+
+    @staticmethod
+    def decode(payload: str) -> Contents:
+        """See `Transport.decode`."""
+        envelope = json.loads(payload)
+        register, stamp = envelope.pop("register"), envelope.pop("hlc")
+        return Contents(**envelope, **register, hlc=Timestamp(**stamp))
 
     def send(self, document: Document) -> Answer:
         """POST one document; see `Transport.send`."""

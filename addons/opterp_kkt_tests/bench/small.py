@@ -4,10 +4,11 @@ worst page that a proxy may answer with against a page of the same length.
 import statistics
 import time
 
+import harness.product  # noqa: F401  (the product's package without Odoo)
 import psycopg2
-from delivery.guard import Guard
 from harness.stack import environment_dsn
-from transports import Endpoint, open_transport
+from opterp_kkt.delivery.guard import Guard
+from opterp_kkt.transports import Endpoint, open_transport
 
 STATEMENTS = 3000
 PAGES = 200

@@ -10,6 +10,7 @@
     hands      the people of a shop, who press what its pages offer
     contest    several processes that deliver at the same moment
     judge      the verdict over the OFD's history: pure functions
+    product    the product's package, for who needs no Odoo
     audit      what PostgreSQL itself noted of claims, records, holders and the breaker, and what must be true of it
     report     what a proof tells the reader
 """

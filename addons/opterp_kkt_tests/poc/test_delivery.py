@@ -276,7 +276,7 @@ def test_a_free_turn_starts_afresh_when_somebody_sold_meanwhile(sold, delivery):
     session, register = cr.fetchone()
     number = "UPDATE kkt_register SET last_fd_number = last_fd_number + 1 WHERE id = %s"
     sold.database.execute(number, register)  # after what this transaction sees
-    delivery.env["pos.order"]._kkt_take_turn([{"session_id": session}])
+    delivery.env["kkt.register"]._take_sale_lock([session])
     cr.execute(number, [register])  # or: could not serialize access due to concurrent update
     cr.rollback()
 

@@ -18,11 +18,11 @@ from harness.till import RpcError
 REGISTER = "SELECT id, pos_config_id FROM kkt_register WHERE active ORDER BY pos_config_id LIMIT 1"
 OPEN_SESSION = "SELECT id FROM pos_session WHERE state = 'opened' AND config_id = %s"
 RETAIL_PLACE = "SELECT retail_place FROM kkt_register WHERE id = %s"
-TURN_OF_ANOTHER = f"SELECT pg_advisory_lock({locks.SALE}, %s)"
-WAITS_FOR_ITS_TURN = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+LOCK_OF_ANOTHER = f"SELECT pg_advisory_lock({locks.SALE}, %s)"
+WAITS_FOR_THE_LOCK = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
 SELL_LATER = """
 env['kkt.register'].browse({register}).retail_place = "Written by the caller"
-env['pos.order']._kkt_take_turn([{{'session_id': {session}}}])
+env['kkt.register']._take_sale_lock([{session}])
 env.cr.commit()
 """
 
@@ -85,7 +85,7 @@ def test_what_the_caller_of_a_sale_has_written_outlives_the_wait_for_its_turn(sh
         session = shop.database.value(OPEN_SESSION, register["pos_config_id"])
         script = SELL_LATER.format(register=register["id"], session=session)
         with closing(psycopg2.connect(dbname=shop.database.name, **shop.database.dsn)) as other:
-            other.cursor().execute(TURN_OF_ANOTHER, [register["id"]])
+            other.cursor().execute(LOCK_OF_ANOTHER, [register["id"]])
             free = threading.Event()
             let_go = threading.Thread(target=lambda: (_await_a_waiter(shop, free), other.rollback(), other.close()))
             let_go.start()
@@ -98,7 +98,7 @@ def test_what_the_caller_of_a_sale_has_written_outlives_the_wait_for_its_turn(sh
 
 def _await_a_waiter(shop: Shop, free: threading.Event):
     """Until somebody waits for the turn, or nobody will."""
-    while not free.wait(0.2) and not shop.database.value(WAITS_FOR_ITS_TURN):
+    while not free.wait(0.2) and not shop.database.value(WAITS_FOR_THE_LOCK):
         pass
 
 

@@ -3,6 +3,7 @@ from . import (
     test_breaker_model,
     test_document,
     test_health,
+    test_issue,
     test_ofd,
     test_processing,
     test_receipt,

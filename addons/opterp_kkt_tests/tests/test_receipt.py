@@ -13,7 +13,8 @@ from .common import KktSaleCommon, stamp
 FIXED = {  # what never changes once a document is numbered, each with another value
     'payload': "{}", 'idempotency_key': "other", 'fd_number': 99, 'fiscal_drive_number': '9999000000000099',
     'fiscal_sign': "1", 'queue_number': 99, 'document_type': 'correction', 'operation_type': '2', 'pos_order_id': False,
-    'register_id': False, 'hlc_local_time': 1, 'hlc_logical_counter': 1, 'hlc_node': "other",
+    'register_id': False, 'hlc_local_time': 1, 'hlc_logical_counter': 1, 'hlc_node': "other", 'protocol': False, 'total': 1,
+    'numbers_follow': True, 'qr': "other",
 }
 
 
@@ -125,7 +126,15 @@ class TestReceipt(KktSaleCommon):
         with self._refuses(psycopg2.errors.CheckViolation):
             self._set(rejected, state='pending')
         receipt = self._sell_receipt()
-        for column in ('payload', 'fd_number', 'queue_number'):
+        for column in ('payload', 'protocol', 'queue_number', 'fd_number', 'fiscal_sign', 'qr', 'total', 'operation_type'):
+            with self.subTest(column=column), self._refuses(psycopg2.errors.CheckViolation):
+                self._set(receipt, **{column: None})
+
+    def test_what_a_document_needs_depends_on_its_type(self):
+        """A report on a shift has no sum, no QR code and no operation, but it is numbered and signed."""
+        receipt = self._sell_receipt()
+        self._set(receipt, document_type='shift_close', qr=None, total=None, operation_type=None)
+        for column in ('fd_number', 'fiscal_sign'):
             with self.subTest(column=column), self._refuses(psycopg2.errors.CheckViolation):
                 self._set(receipt, **{column: None})
 
@@ -219,7 +228,7 @@ class TestReceipt(KktSaleCommon):
     def test_unexpected_error(self):
         with (
             patch.object(ffd, 'settlement', side_effect=ZeroDivisionError("by surprise")),
-            self.assertLogs('odoo.addons.opterp_kkt.models.pos_order', 'ERROR'),
+            self.assertLogs('odoo.addons.opterp_kkt.models.kkt_receipt', 'ERROR'),
         ):
             order = self._sell([(self.frame, 1)])
         receipt = self._assert_rejected(order, "by surprise")

@@ -234,9 +234,9 @@ class TestRightsRpc(RightsCommon, HttpCase):
         self._login(self.cashier)
         ofd = self.register.ofd_id
         for record, methods in (
-            (self.register, ('action_deliver', 'action_release_hold', '_fiscalize', '_take_numbers')),
-            (self.receipt, ('action_retry', '_get_new_key')),
-            (self.receipt.pos_order_id, ('_kkt_fiscalize', '_kkt_build', '_kkt_get_body')),
+            (self.register, ('action_deliver', 'action_release_hold', '_take_place', '_take_numbers', '_take_sale_lock')),
+            (self.receipt, ('action_retry', '_issue', '_get_new_key')),
+            (self.receipt.pos_order_id, ('_kkt_fiscalize', '_kkt_get_references', '_kkt_get_body')),
             (self.register.delivery_ids, ('_wake', '_cron_deliver', '_deliver_now', '_claim')),
             (ofd, ('action_resume', 'action_test_connection', '_get_endpoint')),
             (ofd.breaker_id, ('action_reset', '_reset', '_report')),

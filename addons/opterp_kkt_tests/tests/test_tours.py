@@ -62,7 +62,8 @@ class TestKktTours(KktCommon, TestPointOfSaleHttpCommon):
 
     def _make_wait(self, **since):
         self.env['kkt.receipt'].sudo().create({
-            'register_id': self.register.id, 'fd_number': 1, 'queue_number': 1, 'payload': "{}", 'state': 'pending'})
+            'register_id': self.register.id, 'fd_number': 1, 'fiscal_sign': "1", 'queue_number': 1, 'payload': "{}",
+            'protocol': 'http', 'document_type': 'shift_open', 'state': 'pending'})
         self.env.flush_all()
         self.env.cr.execute(
             "UPDATE kkt_receipt SET create_date = clock_timestamp() AT TIME ZONE 'UTC' - %s", [timedelta(**since)])

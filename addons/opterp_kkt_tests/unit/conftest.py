@@ -1,14 +1,6 @@
-import sys
-from pathlib import Path
-from types import ModuleType
-
+import harness.product  # noqa: F401  (tests import the product's package without Odoo)
 import pytest
 from unit.servers import running_postgres, running_redis
-
-# The product's package, but not its __init__, which needs Odoo: what lies below the models is imported without it.
-product = ModuleType("opterp_kkt")
-product.__path__ = [str(Path(__file__).parents[2] / "opterp_kkt")]
-sys.modules.setdefault("opterp_kkt", product)
 
 
 @pytest.fixture

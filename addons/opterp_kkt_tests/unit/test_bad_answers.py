@@ -10,8 +10,8 @@ from contextlib import suppress
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from transports import MESSAGE_LENGTH, Answer, Document, Outcome
-from transports.http import BODY_LIMIT
+from opterp_kkt.transports import MESSAGE_LENGTH, Answer, Document, Outcome
+from opterp_kkt.transports.http import BODY_LIMIT
 from unit.test_transport_http import ACK, ACKNOWLEDGEMENT, DOCUMENT, KEY, TOKEN, meeting, says, sends
 
 EXAMPLES = 3000 if os.environ.get("SLOW") else 150

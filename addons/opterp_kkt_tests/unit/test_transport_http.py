@@ -23,7 +23,7 @@ import pytest
 import requests.adapters
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from transports import Answer, Document, Endpoint, Outcome, open_transport
+from opterp_kkt.transports import Answer, Document, Endpoint, Outcome, open_transport
 
 KEY = "7d1c6d0e-7ad9-11ef-9d6c-0242ac120002:5b8cf1be-7ad9-11ef-a1d3-0242ac120002"
 DOCUMENT = Document(KEY, '{"idempotency_key": "…", "document": {"totalSum": 100}}', epoch=7)

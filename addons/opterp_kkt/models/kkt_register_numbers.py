@@ -1,0 +1,132 @@
+import time
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+import pytz
+
+from odoo import models
+
+from ..core import hlc
+from ..core.document_error import DocumentError
+from ..drivers import Numbers
+from .kkt_register import COUNTERS
+
+LAST_OF_DRIVE = """
+    SELECT (SELECT fd_number FROM kkt_receipt WHERE fiscal_drive_number = %(drive)s AND fd_number > 0
+             ORDER BY fd_number DESC LIMIT 1) AS number
+"""
+# A number that a drive has given anywhere, ever, is never given again, whatever the register's own counter says. `counted` is 0
+# where the answer brings the numbers: then nothing but the place in the queue and the stamp is taken.
+TAKE_NUMBERS = f"""
+    UPDATE kkt_register r
+       SET last_fd_number = GREATEST(last_fd_number, last.number) + %(counted)s,
+           last_queue_number = last_queue_number + 1,
+           last_shift_number = GREATEST(last_shift_number, %(counted)s),
+           last_receipt_number = last_receipt_number + %(counted)s,
+           last_document_time = GREATEST(last_document_time, floor(extract(epoch FROM now()) * 1000)),
+           hlc_local_time = %(local_time)s,
+           hlc_logical_counter = %(logical_counter)s
+      FROM ({LAST_OF_DRIVE}) last, kkt_ofd o
+     WHERE r.id = %(register)s AND o.id = r.ofd_id AND GREATEST(last_fd_number, last.number, last_queue_number) < 2147483647
+ RETURNING last_queue_number, last_document_time, o.protocol, last_fd_number, last_shift_number, last_receipt_number
+"""
+BEGIN_SHIFT = """
+    UPDATE kkt_register SET last_shift_number = last_shift_number + 1, last_receipt_number = 0 WHERE id = ANY(%s)
+"""
+
+
+class Place(NamedTuple):
+    """Where a document stands among those of its register."""
+
+    queue_number: int
+    stamp: hlc.Timestamp
+    drifted: bool     # the till's stamp is not merged
+    protocol: str     # of the OFD that it will go to
+    numbers: Numbers  # of the drive: the document's own where its driver numbers at once
+
+
+class KktRegister(models.Model):
+    """How a register numbers a document.
+
+    `_take_place` takes the next place in the queue, the next stamp of the register's hybrid logical clock and, where the driver
+    numbers at once, the next FD number with one UPDATE of the register's row, in the transaction of the document's cause.
+    """
+    _inherit = 'kkt.register'
+
+    def _check_serves(self, config, company):
+        """:raises DocumentError: this register doesn't number what that point of sale and company sell"""
+        self.invalidate_recordset()  # write another fiscal drive, just put in; forget what an earlier transaction read
+        if not self.active or self.pos_config_id != config:
+            raise DocumentError('register', register=self.name, pos=config.name)
+        if self.company_id != company:
+            raise DocumentError('company', register=self.name, own=self.company_id.name, company=company.name)
+
+    def _take_place(self, at_once, seen, claimed=None):
+        """Give a document its place.
+
+        :param at_once: whether it gets the drive's next numbers, too
+        :param seen: trusted HLC stamps that the document must be later than
+        :param claimed: what a till sent as its own stamp; untrusted
+        :raises DocumentError: there is no number left
+        """
+        self.ensure_one()
+        believed = self._get_believable(claimed) if claimed else []
+        last = hlc.Timestamp(self.hlc_local_time, self.hlc_logical_counter, self.hlc_node)
+        stamp = hlc.tick(last, time.time_ns() // 1_000_000, *seen, *believed)
+        queue_number, milliseconds, protocol, *numbers = self._take_numbers(stamp, at_once)
+        return Place(
+            queue_number, stamp, bool(claimed) and not believed, protocol,
+            Numbers(self.fiscal_drive_number, *numbers, self._get_local_time(milliseconds)))
+
+    def _take_numbers(self, stamp, at_once):
+        """The HLC tick, the document's numbers, its place in the queue and its time (tag 1012), in one UPDATE.
+
+        Nobody else can change the row between our reading and our writing: REPEATABLE READ would refuse the write. Nor can
+        another register give a number of this drive meanwhile: it would have to get the drive from this row first.
+        """
+        self.env['kkt.ofd'].flush_model(['protocol'])
+        self.env.cr.execute(TAKE_NUMBERS, {
+            'register': self.id, 'drive': self.fiscal_drive_number, 'counted': int(at_once), 'local_time': stamp.local_time,
+            'logical_counter': stamp.logical_counter})
+        if not self.env.cr.rowcount:
+            raise DocumentError('numbers', register=self.name)
+        row = self.env.cr.fetchone()
+        self.invalidate_recordset(COUNTERS)
+        return row
+
+    def _get_believable(self, claimed):
+        """The till's stamp, unless it is malformed or far ahead: it would drag the register's clock along for good.
+
+        It may well be ahead of every clock when the register's own stamp is, as that is where the till has it from.
+        """
+        try:
+            stamp = hlc.parse(claimed)
+        except ValueError:
+            return []
+        now = int(self.env.cr.now().replace(tzinfo=UTC).timestamp() * 1000)
+        return [stamp] if hlc.within_drift(stamp, max(now, self.hlc_local_time)) else []
+
+    def _get_local_time(self, milliseconds):
+        return datetime.fromtimestamp(milliseconds / 1000, UTC).astimezone(pytz.timezone(self.tz))
+
+    def _get_day(self):
+        """The day of a document that is numbered in this transaction: its time is the transaction's, as PostgreSQL tells it."""
+        now = self.env.cr.now().replace(tzinfo=UTC).timestamp() * 1000
+        return self._get_local_time(max(now, self.last_document_time)).date()
+
+    def _get_head_values(self):
+        """Who sells and where, by FNS JSON names."""
+        return {
+            'user': self.company_id.name,
+            'userInn': (self.company_id.vat or '').ljust(12),
+            'kktRegId': self.registration_number.ljust(20),
+            'retailPlaceAddress': self.retail_address,
+            'retailPlace': self.retail_place,
+            'appliedTaxationType': int(self.taxation_system),
+        }
+
+    def _begin_shift(self):
+        """A session of the point of sale was opened: the next shift number, and receipts count from 1 again."""
+        self.flush_recordset()
+        self.env.cr.execute(BEGIN_SHIFT, [self.ids])
+        self.invalidate_recordset(['last_shift_number', 'last_receipt_number'])

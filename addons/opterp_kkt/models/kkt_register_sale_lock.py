@@ -1,0 +1,54 @@
+from psycopg2.errors import LockNotAvailable, SerializationFailure
+
+from odoo import api, models
+
+from ..delivery import locks
+
+FIND_REGISTER = """
+    SELECT r.id FROM kkt_register r JOIN pos_session s ON s.config_id = r.pos_config_id
+     WHERE r.active AND s.id = ANY(%(sessions)s) AND pg_current_xact_id_if_assigned() IS NULL
+     ORDER BY r.id LIMIT 1
+"""
+TAKE_IF_FREE = f"""
+    SELECT pg_try_advisory_xact_lock(%(class)s, id) AS taken
+      FROM ({FIND_REGISTER} FOR NO KEY UPDATE OF r NOWAIT) register
+"""
+AWAIT = f"SELECT id, pg_advisory_lock(%(class)s, id) FROM ({FIND_REGISTER}) register"
+HAND_OVER = "SELECT pg_advisory_xact_lock(%(class)s, %(register)s), pg_advisory_unlock(%(class)s, %(register)s)"
+
+
+class KktRegister(models.Model):
+    """The sale lock: sales of one register pass one after another.
+
+    Two sales that overlap both update the register's row, and under REPEATABLE READ the second would be refused and tried again
+    after a pause of seconds. With the lock it waits for the first one, before it has done anything.
+    """
+    _inherit = 'kkt.register'
+
+    @api.model
+    def _take_sale_lock(self, session_ids):
+        """Take the sale lock of the register that serves these sessions of a point of sale, until this transaction ends.
+
+        A transaction that has written already is left alone (the sale is then tried again by Odoo if it must).
+        """
+        self.env.flush_all()  # what the ORM has still to write is written, too: a rollback would drop it
+        values = {'class': locks.SALE, 'sessions': session_ids}
+        if not self._take_sale_lock_if_free(values):
+            self._await_sale_lock(values)
+
+    def _take_sale_lock_if_free(self, values):
+        """Nobody sells at this moment, as mostly, or since this transaction's snapshot: one statement tells, and stays so."""
+        try:
+            self.env.cr.execute(TAKE_IF_FREE, values, log_exceptions=False)
+            return (False,) not in self.env.cr.fetchall()
+        except (LockNotAvailable, SerializationFailure):
+            return False
+
+    def _await_sale_lock(self, values):
+        """Wait, end the empty transaction and hand the lock over to a new one, which sees all that the first sale did."""
+        cr = self.env.cr
+        cr.rollback()  # the sale that has the lock needs the register's row
+        cr.execute(AWAIT, values)
+        for register_id, _taken in cr.fetchall():
+            cr.rollback()
+            cr.execute(HAND_OVER, {'class': locks.SALE, 'register': register_id})

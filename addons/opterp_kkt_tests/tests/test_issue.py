@@ -1,0 +1,135 @@
+import json
+from unittest.mock import patch
+
+import psycopg2
+
+from odoo.tests import tagged
+
+from odoo.addons.opterp_kkt.core.ffd import to_text
+from odoo.addons.opterp_kkt.core.fiscal_data import FiscalData
+from odoo.addons.opterp_kkt.core.hlc import Timestamp
+from odoo.addons.opterp_kkt.drivers import DRIVERS, Remote
+from odoo.addons.opterp_kkt.transports import PROTOCOLS, Answer, Contents, Outcome
+
+from .common import stamp
+from .delivering import FAILED, DeliveryCommon
+
+FISCAL_DATA = FiscalData('9999000000000777', 77, 3, 5, "1234567890", "t=…&fn=9999000000000777")
+
+
+class Parcel:
+    """A protocol with an envelope of its own."""
+
+    @staticmethod
+    def encode(contents):
+        return "parcel " + to_text({**contents.__dict__, 'hlc': [*contents.hlc]})
+
+    @staticmethod
+    def decode(payload):
+        said = json.loads(payload.removeprefix("parcel "))
+        return Contents(**{**said, 'hlc': Timestamp(*said['hlc'])})
+
+
+@tagged('post_install', '-at_install')
+class TestIssue(DeliveryCommon):
+    """How a document comes to be: what its register, driver and transport give it, and when."""
+
+    def setUp(self):
+        super().setUp()
+        for registry, model, field, name, choice in (
+            (PROTOCOLS, 'kkt.ofd', 'protocol', 'parcel', Parcel), (PROTOCOLS, 'kkt.receipt', 'protocol', 'parcel', Parcel),
+            (DRIVERS, 'kkt.register', 'driver', 'elsewhere', Remote("A register elsewhere")),
+        ):
+            self.startPatcher(patch.dict(registry, {name: choice}))
+            self.startPatcher(patch.dict(self.env[model]._fields[field]._selection, {name: name}))
+
+    # -- a register elsewhere ----------------------------------------------------------------------------------------------
+
+    def _sell_elsewhere(self):
+        self.register.driver = 'elsewhere'
+        return self._sell_receipt()
+
+    def test_its_document_has_all_but_the_numbers_at_once(self):
+        before = self._sell_receipt()
+        receipt = self._sell_elsewhere()
+        self.assertRecordValues(receipt, [{
+            'state': 'pending', 'queue_number': 2, 'fd_number': 0, 'shift_number': 0, 'receipt_number': 0, 'fiscal_sign': False,
+            'fiscal_drive_number': False, 'qr': False, 'numbers_follow': True, 'total': 890000, 'protocol': 'http'}])
+        self.assertGreater(stamp(receipt), stamp(before))
+        payload = json.loads(receipt.payload)
+        self.assertEqual((payload['idempotency_key'], payload['fd_number']), (receipt.idempotency_key, None))
+        self.assertEqual(payload['document']['totalSum'], 890000)
+        self.assertFalse({'fiscalSign', 'fiscalDocumentNumber', 'dateTime'} & set(payload['document']))
+        self.assertRecordValues(self.register, [{'last_queue_number': 2, 'last_fd_number': 1, 'last_receipt_number': 1}])
+        self.assertIn("not numbered yet", receipt.display_name)
+
+    def test_the_answer_brings_the_numbers(self):
+        receipt = self._sell_elsewhere()
+        payload = receipt.payload
+        self.operator.verdicts[receipt.idempotency_key] = Answer(Outcome.ACCEPTED, 200, server_time=1, fiscal_data=FISCAL_DATA)
+        self._deliver()
+        self.assertRecordValues(receipt, [{'state': 'delivered', 'payload': payload, **FISCAL_DATA._asdict()}])
+        self.assertEqual(receipt.pos_order_id.kkt_qr, FISCAL_DATA.qr)
+
+    def test_so_does_the_answer_to_a_question(self):
+        receipt = self._sell_elsewhere()
+        self.operator.verdicts[receipt.idempotency_key] = FAILED
+        self._deliver()
+        self.assertTrue(receipt.in_doubt)
+        self.operator.lookup = lambda document: Answer(Outcome.ACCEPTED, 200, server_time=1, fiscal_data=FISCAL_DATA)
+        self._deliver()
+        self.assertRecordValues(receipt, [{'state': 'delivered', **FISCAL_DATA._asdict()}])
+
+    def test_without_numbers_it_is_not_delivered(self):
+        receipt = self._sell_elsewhere()
+        receipt.flush_recordset()
+        with self._refuses(psycopg2.errors.CheckViolation) as refusal:
+            self.env.cr.execute("UPDATE kkt_receipt SET state = 'delivered', delivered_at = now() WHERE id = %s", [receipt.id])
+        self.assertEqual(refusal.exception.diag.constraint_name, 'kkt_receipt_numbered')
+
+    def test_an_answer_changes_no_numbers_that_were_given(self):
+        receipt = self._sell_receipt()
+        before = receipt.read(FISCAL_DATA._fields)
+        self.operator.verdicts[receipt.idempotency_key] = Answer(Outcome.ACCEPTED, 200, server_time=1, fiscal_data=FISCAL_DATA)
+        self._deliver()
+        self.assertEqual(receipt.state, 'delivered')
+        self.assertEqual(receipt.read(FISCAL_DATA._fields), before)
+
+    def test_retry_builds_it_by_the_driver_of_then(self):
+        order, receipt = self._sell_unbuildable()
+        self.register.driver = 'elsewhere'
+        order.lines.tax_ids.kkt_vat_rate = '11'
+        receipt.action_retry()
+        self.assertRecordValues(receipt, [{'state': 'pending', 'fd_number': 0, 'numbers_follow': True, 'queue_number': 1}])
+
+    # -- envelopes ---------------------------------------------------------------------------------------------------------
+
+    def test_the_ofd_of_the_register_says_which_envelope(self):
+        self.register.ofd_id.protocol = 'parcel'
+        receipt = self._sell_receipt()
+        self.assertTrue(receipt.payload.startswith("parcel "))
+        self.assertEqual(receipt.protocol, 'parcel')
+        self.assertEqual(receipt._get_document()['totalSum'], 890000)
+
+    def test_what_no_receiver_has_seen_gets_the_envelope_of_another_protocol(self):
+        receipt = self._sell_receipt()
+        document, number, key = receipt._get_document(), receipt.fd_number, receipt.idempotency_key
+        self.register.ofd_id = self._create_ofd(protocol='parcel')
+        self._deliver()
+        [(sent_key, sent)] = self.operator.sent
+        self.assertEqual(sent_key, key)
+        self.assertTrue(sent.startswith("parcel "))
+        self.assertRecordValues(receipt, [{
+            'state': 'delivered', 'payload': sent, 'protocol': 'parcel', 'fd_number': number, 'idempotency_key': key}])
+        self.assertEqual(receipt._get_document(), document)
+
+    def test_what_may_be_elsewhere_keeps_its_bytes(self):
+        """It is settled where it was sent, in the words of then."""
+        receipt = self._sell_receipt()
+        payload = receipt.payload
+        self.operator.verdicts[receipt.idempotency_key] = FAILED
+        self._deliver()
+        self.register.ofd_id.protocol = 'parcel'
+        self._deliver()
+        self.assertRecordValues(receipt, [{'payload': payload, 'protocol': 'http'}])
+        self.assertEqual({sent for _key, sent in self.operator.sent}, {payload})
