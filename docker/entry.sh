@@ -8,6 +8,8 @@ set -euo pipefail
 # libpq takes a password from a file that nobody else can read, so each container has a copy of its own. Not from the
 # environment or the command line: those are shown by `docker inspect` and `ps`, and `docker compose exec` would lack it.
 (umask 077 && echo "*:*:*:$PGUSER:$(</run/secrets/postgres)" >"$PGPASSFILE")
+ODOO_KKT_METRICS_TOKEN=$(</run/secrets/metrics)
+export ODOO_KKT_METRICS_TOKEN
 
 prepare() {
     docker/database.sh demo

@@ -8,6 +8,7 @@ from . import (
     kkt_delivery,
     kkt_explanation,
     kkt_health,
+    kkt_metrics,
     kkt_ofd,
     kkt_receipt,
     kkt_receipt_attempt,

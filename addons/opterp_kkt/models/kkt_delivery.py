@@ -28,6 +28,7 @@ HOLD_CAUSES = [
 ]
 NUMBERS = (  # of `Settings`, from ir.config_parameter `opterp_kkt.<name>`
     'request_timeout', 'lease_ttl', 'run_seconds', 'backoff_max', 'misconfigured_pause', 'poison_tries', 'refusal_streak')
+INFRASTRUCTURE = {'redis_url': 'redis://localhost:6379/0', 'metrics_token': None}
 CALL_SECONDS = 0.05  # from a commit to the call of the crons: the sale is answered first
 START_SECONDS = 3.0  # that a server needs from the end of its loading until its crons listen
 _notifiers = {}      # by process: a child must not use what it inherits
@@ -236,7 +237,7 @@ class KktDelivery(models.Model):
         database = self.env['ir.config_parameter'].sudo().get_param('database.uuid')
         return Settings(
             dsn=connection_info_for(self.env.cr.dbname)[1],
-            redis_url=_get_redis_url(),
+            redis_url=_get_infrastructure('redis_url'),
             lease_prefix=f"kkt:{self.env.cr.dbname}:{database}:register",
             **{name: self._get_number(name) for name in NUMBERS},
         )
@@ -259,11 +260,8 @@ def _call_crons_in(seconds, dbname):
     notifier.call_in(seconds, dbname)
 
 
-def _get_redis_url():
-    """Redis is infrastructure: environment, else section [opterp_kkt] of Odoo's configuration file, else the default."""
+def _get_infrastructure(name):
+    """What system administrators set: by environment, else by section [opterp_kkt] of Odoo's configuration file."""
     parser = ConfigParser(interpolation=None)
     parser.read(config['config'] or [])
-    return (
-        os.environ.get('ODOO_KKT_REDIS_URL')
-        or parser.get('opterp_kkt', 'redis_url', fallback=None)
-        or 'redis://localhost:6379/0')
+    return os.environ.get(f'ODOO_KKT_{name.upper()}') or parser.get('opterp_kkt', name, fallback=INFRASTRUCTURE[name])

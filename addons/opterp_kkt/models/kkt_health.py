@@ -11,7 +11,7 @@ from ..core import health
 from ..delivery.lease import LeaseUnavailable, connect
 from ..delivery.locks import GUARD, PLACE
 from ..delivery.statements import DESTINATION, DUE, HEAD, NOW, UNPAUSED
-from .kkt_delivery import _get_redis_url
+from .kkt_delivery import _get_infrastructure
 
 # Every register, the head of its queue if there is one, and what stands in the way of where that goes.
 QUEUES = f"""
@@ -236,7 +236,7 @@ def _get_next_step(row):
 
 def _ping_redis():
     try:
-        with connect(_get_redis_url()) as client:
+        with connect(_get_infrastructure('redis_url')) as client:
             return client.ping()
     except (LeaseUnavailable, RedisError, ValueError):
         return False
