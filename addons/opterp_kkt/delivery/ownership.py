@@ -49,10 +49,16 @@ class Ownership:
         """
         if not self.guard.acquire(self.register_id):
             return False
-        self._on_lease(lambda lease: lease.acquire() or lease.take_over())
+        self._on_lease(self._get_lease)
         [row] = self.guard.execute(TAKE, self._parameters())
         self.epoch = row["epoch"]
         return True
+
+    def _get_lease(self, lease: Lease) -> None:
+        if not lease.acquire():
+            _logger.info("Register %s is taken over from %s, who has let go of the guard",
+                         self.register_id, lease.current_holder())
+            lease.take_over()
 
     def keep(self, seconds: float) -> None:
         """Make sure that the lease lasts so long.

@@ -187,4 +187,6 @@ RECORD = f"""
            SET paused_until = {NOW} + %(pause)s::float8 * interval '1 second', pause_reason = %(message)s::text
           FROM done, settings, own
          WHERE o.id = %(ofd)s AND settings.fresh AND %(pause)s::float8 IS NOT NULL AND NOT own.failure
-    ){SEE} AND EXISTS (SELECT FROM done)"""
+     RETURNING o.id
+    ) SELECT seen.*, (SELECT cause FROM verdict) AS held_for, EXISTS (SELECT FROM paused) AS paused
+        FROM ({SEE}) seen WHERE EXISTS (SELECT FROM done)"""

@@ -15,7 +15,7 @@ from psycopg2.errors import LockNotAvailable
 from ..core import breaker
 from ..core.fiscal_data import FiscalData
 from ..transports import Document, Endpoint, Outcome, Transport, open_transport, translate
-from . import breaker_row
+from . import breaker_row, journal
 from .guard import Guard
 from .lease import Lease, LeaseLost, LeaseUnavailable, connect
 from .outcomes import EFFECTS, NEWS, SETTLED, Attempt, Claim, consequences, fails_alone, may_send, must_ask
@@ -203,6 +203,7 @@ class Worker:
             return None
         attempt = self._send(ownership, queue, claim)
         seen = self._record(ownership, queue, claim, attempt)
+        journal.note_attempt(queue, claim, attempt, seen)
         self._report(ownership, queue, fails_alone(claim, attempt.answer), attempt, seen)
         self._count(claim, attempt.answer.outcome)
         goes_on = attempt.answer.outcome in SETTLED and seen["fresh"] and not claim.elsewhere
@@ -231,6 +232,8 @@ class Worker:
             rows = self.guard.run(CLAIM, parameters)
         else:
             rows = self.guard.run(CLAIM_PROBE, parameters | breaker_row.to_parameters(old, new, ownership.name))
+            if rows:
+                journal.note_transition(queue, old, new)
         return Claim(**rows[0], only_ask=only_ask) if rows else None
 
     def _send(self, ownership: Ownership, queue: Queue, claim: Claim) -> Attempt:
@@ -262,7 +265,7 @@ class Worker:
     def _record(self, ownership: Ownership, queue: Queue, claim: Claim, attempt: Attempt) -> dict:
         """Write down what came of a document.
 
-        :return: the breaker as it is now, and whether the OFD's settings are still the same (`SEE`)
+        :return: the breaker as it is now, and whether the OFD's settings are still the same (`SEE`); what it stopped, if anything
         :raises Fenced: somebody else delivers for this register
         """
         parameters = {
@@ -293,7 +296,7 @@ class Worker:
                 return
             parameters = breaker_row.to_parameters(old, new, ownership.name)
             if self.guard.execute(breaker_row.UPDATE, {"breaker": queue.breaker_id, **parameters}):
-                return
+                return journal.note_transition(queue, old, new)
             [seen] = self.guard.execute(SEE, {"ofd": queue.ofd_id, "settings_version": queue.settings_version})
 
     # -- what it stands on -----------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 `_claim`, `_send`, `_record` are taken by hand, with somebody else in between. So is a sale's turn.
 """
 
+import logging
 import os
 import threading
 import time
@@ -386,3 +387,26 @@ def test_no_register_waits_until_another_is_drained(sold, deliverer, monkeypatch
     assert one.worker.make_one_pass(one.registers) == 0
     registers = [request["register"] for request in sold.ofd.history()]
     assert len(registers) == 6 and registers[:3] != registers[:1] * 3 and registers[::2] == registers[:1] * 3
+
+
+def test_the_log_tells_what_did_not_go_well(sold, delivery, deliverer, caplog):
+    """One line for a failure, a refusal, a hold and each step of the breaker, in the OFD's words; none of what went well."""
+    one = deliverer()
+    first, second = one.registers
+    one.worker.at_once = True
+    sold.database.execute("UPDATE kkt_ofd SET on_refusal = 'hold'")
+    sold.database.execute("UPDATE kkt_circuit_breaker SET failure_threshold = 1, success_threshold = 1, version = version + 1")
+    caplog.set_level(logging.INFO, "odoo.addons.opterp_kkt.delivery.journal")
+    sold.ofd.mode("fail", status=500)
+    one.worker.make_one_pass([first])
+    sold.database.execute("UPDATE kkt_circuit_breaker SET retry_at = opened_at, version = version + 1")
+    sold.ofd.mode("ok")
+    one.worker.make_one_pass([first])
+    sold.ofd.refuse("items", message="no such rate")
+    one.worker.make_one_pass([second])
+    lines = [record.getMessage() for record in caplog.records if record.name.endswith("journal")]
+    assert [line for line in lines if "unknown" in line and "HTTP 500" in line], lines
+    assert [line for line in lines if "closed -> open (failures)" in line], lines
+    assert [line for line in lines if "half_open -> closed" in line], lines
+    assert [line for line in lines if "refused" in line and "no such rate" in line], lines
+    assert [line for line in lines if f"Register {second} is held" in line], lines
