@@ -1,5 +1,5 @@
 """A register's queue, as a look at the database shows it."""
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from ..core import breaker
 from . import breaker_row
@@ -14,7 +14,6 @@ class Queue:
     ofd_id: int
     protocol: str
     url: str
-    secret: str | None
     on_refusal: str
     settings_version: int
     held: bool
@@ -23,6 +22,7 @@ class Queue:
     breaker_id: int
     breaker: breaker.Breaker
     now: float  # s since 1970, by PostgreSQL's clock
+    credentials: dict | None = field(repr=False)
 
     @classmethod
     def from_row(cls, row: dict) -> "Queue":

@@ -35,7 +35,7 @@ DESTINATION = """COALESCE(CASE WHEN h.in_doubt OR h.state = 'sending' THEN COALE
 # so that none starves; those whose last answer may have been about the OFD as a whole (misconfigured) come last, so that the
 # others show whether it is the document.
 SCAN = f"""
-    SELECT g.id AS register_id, o.id AS ofd_id, o.protocol, o.url, o.secret, o.on_refusal, o.settings_version,
+    SELECT g.id AS register_id, o.id AS ofd_id, o.protocol, o.url, o.credentials, o.on_refusal, o.settings_version,
            d.hold_reason IS NOT NULL AS held,
            CASE WHEN {DUE} THEN 0 ELSE extract(epoch FROM h.next_attempt_at - {NOW})::float8 END AS due_in,
            CASE WHEN {UNPAUSED} THEN 0 ELSE extract(epoch FROM o.paused_until - {NOW})::float8 END AS paused_for,

@@ -306,7 +306,7 @@ class Worker:
         if queue.endpoint_key not in self._transports:
             for key in [key for key in self._transports if key[0] == queue.ofd_id]:
                 self._transports.pop(key).close()
-            endpoint = Endpoint(queue.url, queue.secret or "", self.settings.request_timeout)
+            endpoint = Endpoint(queue.url, queue.credentials or {}, self.settings.request_timeout)
             self._transports[queue.endpoint_key] = open_transport(queue.protocol, endpoint)
         return self._transports[queue.endpoint_key]
 

@@ -10,6 +10,7 @@ from . import (
     kkt_health,
     kkt_metrics,
     kkt_ofd,
+    kkt_ofd_credentials,
     kkt_receipt,
     kkt_receipt_attempt,
     kkt_receipt_document,

@@ -1,20 +1,15 @@
-import re
-
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError, ValidationError
-from odoo.fields import NO_ACCESS
 
 from ..transports import PROTOCOLS, Endpoint, Outcome, open_transport
 
-ADDRESS = ('url', 'protocol')  # where a token goes
-REACHED_BY = {*ADDRESS, 'token'}
+ADDRESS = ('url', 'protocol')  # where credentials go
 
 
 class KktOfd(models.Model):
     """The operator that receives fiscal documents: where it is, how it is spoken to, what is done when it refuses.
 
-    The token is written and never read back: `token` is a field to type into, `secret` is read by the delivery alone. It was
-    given for one address: another address forgets it. Who may write an operator is said by the record rules.
+    Its credentials stand in `kkt_ofd_credentials.py`. Who may write an operator is said by the record rules.
     """
     _name = 'kkt.ofd'
     _description = "Fiscal Data Operator (OFD)"
@@ -28,15 +23,6 @@ class KktOfd(models.Model):
     protocol = fields.Selection(
         [(name, transport.label) for name, transport in PROTOCOLS.items()], required=True, default='http', tracking=True)
     url = fields.Char("URL", required=True, tracking=True, help="Documents are posted to URL/v1/documents.")
-    token = fields.Char(
-        compute='_compute_token',
-        inverse='_inverse_token',
-        groups='opterp_kkt.group_fiscal_admin',
-        copy=False,
-        help="Access token of the operator. It can be replaced, never read.",
-    )
-    secret = fields.Char(groups=NO_ACCESS, copy=False)
-    has_token = fields.Boolean("Token Is Set", compute='_compute_has_token', compute_sudo=True)
     on_refusal = fields.Selection(
         [('go_on', "Go on with the next document"), ('hold', "Hold the register")],
         required=True,
@@ -57,22 +43,6 @@ class KktOfd(models.Model):
     breaker_id = fields.Many2one('kkt.circuit.breaker', "Circuit Breaker", required=True, ondelete='restrict', copy=False)
     breaker_condition = fields.Selection(related='breaker_id.condition')
     register_ids = fields.One2many('kkt.register', 'ofd_id')
-
-    def _compute_token(self):
-        self.token = False
-
-    def _inverse_token(self):
-        for ofd in self.filtered('token'):
-            if not re.fullmatch('[!-~]+', ofd.token):
-                raise ValidationError(self.env._(
-                    "A token has Latin letters, digits and signs only, no spaces and no line breaks. Please copy it again."))
-            ofd.sudo().secret = ofd.token
-        self.invalidate_recordset(['token'], flush=False)  # nor is it shown to who has just typed it
-
-    @api.depends('secret')
-    def _compute_has_token(self):
-        for ofd in self:
-            ofd.has_token = bool(ofd.secret)
 
     @api.constrains('url')
     def _check_url(self):
@@ -112,18 +82,16 @@ class KktOfd(models.Model):
 
     def write(self, vals):
         """Whoever changes how the OFD is reached wants it tried at once, and nothing more sent as it was before."""
-        if not REACHED_BY & set(vals):
+        if not {*ADDRESS, *self._get_credential_names()} & set(vals):
             return super().write(vals)
         for ofd in self:
             moved = any(name in vals and vals[name] != ofd[name] for name in ADDRESS)
             if moved:
                 ofd._keep_former()
-            forgets = moved and ofd.has_token and not vals.get('token')
+                ofd._forget_credentials(vals)
             super(KktOfd, ofd).write({
                 **vals, 'paused_until': False, 'pause_reason': False, 'settings_version': ofd.settings_version + 1,
                 'address_version': ofd.address_version + moved})
-            if forgets:
-                ofd._forget_token()
         self.breaker_id._touch()
         self.env['kkt.delivery']._forget_waits(self)
         return True
@@ -136,24 +104,8 @@ class KktOfd(models.Model):
             'name': self.env._("%(name)s, until %(date)s", name=self.name, date=fields.Date.context_today(self)),
             'active': False,
         })
-        former.write({'secret': self.sudo().secret, 'former_of_id': self.id, 'former_version': self.address_version})
-
-    def _forget_token(self):
-        """The token was given for another address: whoever answers at this one is not to learn it."""
-        self.sudo().secret = False
-        self.message_post(body=self.env._(
-            "The address was changed, so the token was forgotten. Type it in again, if it belongs to the new address."))
-
-    @api.onchange(*ADDRESS)
-    def _onchange_address(self):
-        earlier = self._origin
-        if earlier.has_token and not self.token and any(earlier[name] != self[name] for name in ADDRESS):
-            return {'warning': {
-                'type': 'notification',
-                'title': self.env._("The token belongs to the earlier address"),
-                'message': self.env._(
-                    "Saving another address forgets it. Type the token in again, if it belongs to the new one."),
-            }}
+        former.write({
+            'credentials': self.sudo().credentials, 'former_of_id': self.id, 'former_version': self.address_version})
 
     def action_resume(self):
         """End a pause by hand."""
@@ -190,8 +142,7 @@ class KktOfd(models.Model):
             raise AccessError(self.env._("Only a fiscal administrator does this."))
 
     def _get_endpoint(self):
-        secret = self.sudo().secret or ""
-        return Endpoint(self.url, secret, self.env['kkt.delivery']._get_number('request_timeout'))
+        return Endpoint(self.url, self.sudo().credentials or {}, self.env['kkt.delivery']._get_number('request_timeout'))
 
     def _describe(self, answer):
         """What an answer to a test means for the shop."""

@@ -3,12 +3,12 @@
 Nothing here knows Odoo, the queue or the breaker: a transport makes one attempt and says what came of it.
 """
 
-from .base import LONGEST_PAUSE, MESSAGE_LENGTH, Answer, Contents, Document, Endpoint, Outcome, Transport
+from .base import LONGEST_PAUSE, MESSAGE_LENGTH, Answer, Contents, Credential, Document, Endpoint, Outcome, Transport
 from .http import HttpTransport
 
 __all__ = [
-    "LONGEST_PAUSE", "MESSAGE_LENGTH", "PROTOCOLS", "Answer", "Contents", "Document", "Endpoint", "Outcome", "Transport",
-    "open_transport", "translate",
+    "LONGEST_PAUSE", "MESSAGE_LENGTH", "PROTOCOLS", "Answer", "Contents", "Credential", "Document", "Endpoint", "Outcome",
+    "Transport", "open_transport", "translate",
 ]  # fmt: skip
 
 PROTOCOLS: dict[str, type[Transport]] = {"http": HttpTransport}

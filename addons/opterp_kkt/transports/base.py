@@ -1,8 +1,9 @@
 """What every transport takes and gives."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from ..core.fiscal_data import FiscalData
 from ..core.hlc import Timestamp
@@ -24,12 +25,24 @@ class Outcome(StrEnum):
     UNKNOWN = "unknown"  # it may have arrived: look up, then send the same again
 
 
+class Credential(NamedTuple):
+    """What a protocol needs to be let in. What is secret is typed in, and never shown again."""
+
+    name: str
+    label: str  # for people who type it in
+    secret: bool = True
+    in_header: bool = False  # visible ASCII alone, as a header of HTTP takes it
+
+
 @dataclass(frozen=True)
 class Endpoint:
-    """Where an OFD answers. `timeout` (s) bounds a whole request: resolve, connect, send, receive."""
+    """Where an OFD answers, and what lets us in: credentials by name, as the protocol declares them.
+
+    `timeout` (s) bounds a whole request: resolve, connect, send, receive.
+    """
 
     url: str
-    token: str = field(default="", repr=False)
+    credentials: Mapping[str, str] = field(default_factory=dict, repr=False)
     timeout: float = 10.0
 
 
@@ -80,6 +93,7 @@ class Transport(Protocol):
     """
 
     label: str  # for people who choose a protocol
+    credentials: tuple[Credential, ...]  # that it can use
 
     @staticmethod
     def encode(contents: Contents) -> str:

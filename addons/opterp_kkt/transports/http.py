@@ -18,7 +18,7 @@ from urllib3.exceptions import NewConnectionError
 
 from ..core.ffd import to_text
 from ..core.hlc import Timestamp
-from .base import LONGEST_PAUSE, MESSAGE_LENGTH, Answer, Contents, Document, Endpoint, Outcome
+from .base import LONGEST_PAUSE, MESSAGE_LENGTH, Answer, Contents, Credential, Document, Endpoint, Outcome
 from .wire import BODY_LIMIT, Reply, open_adapter, whole_body
 
 SHORTEST_PAUSE = 1.0  # s: "Retry-After: 0" must not become a hot loop
@@ -47,9 +47,10 @@ class HttpTransport:
     """
 
     label = "HTTP (JSON)"
+    credentials = (Credential("token", "Token", in_header=True),)
 
     def __init__(self, endpoint: Endpoint):
-        self._token = endpoint.token
+        self._token = endpoint.credentials.get("token", "")
         self._url = endpoint.url.rstrip("/") + "/v1/documents"
         self._adapter = open_adapter()
         fault = _fault(endpoint)
@@ -149,7 +150,8 @@ class HttpTransport:
 
 def _fault(endpoint: Endpoint) -> str:
     """What is wrong with the settings, in words, or ""."""
-    if endpoint.token and not re.fullmatch("[!-~]+", endpoint.token):
+    token = endpoint.credentials.get("token")
+    if token and not re.fullmatch("[!-~]+", token):
         return "The token may contain only visible ASCII characters, no spaces or line breaks."
     if not 0 < endpoint.timeout < 86400:
         return "The timeout must be between zero and a day."

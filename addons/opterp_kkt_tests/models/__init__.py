@@ -1,1 +1,1 @@
-from . import kkt_delivery
+from . import kkt_delivery, parcel

@@ -27,7 +27,7 @@ OUR_CODE = f'{os.sep}opterp_kkt{os.sep}'
 VERDICTS = {Outcome.ACCEPTED: 'delivered', Outcome.REFUSED: 'rejected'}
 PAID = ('paid', 'done', 'invoiced')
 LOGGERS = (
-    'odoo.sql_db', 'odoo.http', 'odoo.addons.opterp_kkt.models.pos_order', 'odoo.addons.point_of_sale.models.pos_order',
+    'odoo.sql_db', 'odoo.http', 'odoo.addons.opterp_kkt.models.kkt_receipt', 'odoo.addons.point_of_sale.models.pos_order',
     'odoo.tools.translate', 'odoo.models', 'odoo.fields', 'odoo.addons.rpc.controllers.xmlrpc', 'werkzeug')
 
 # -- what may stand where something else is expected ---------------------------------------------------------------------------

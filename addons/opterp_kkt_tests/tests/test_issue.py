@@ -5,29 +5,14 @@ import psycopg2
 
 from odoo.tests import tagged
 
-from odoo.addons.opterp_kkt.core.ffd import to_text
 from odoo.addons.opterp_kkt.core.fiscal_data import FiscalData
-from odoo.addons.opterp_kkt.core.hlc import Timestamp
 from odoo.addons.opterp_kkt.drivers import DRIVERS, Remote
-from odoo.addons.opterp_kkt.transports import PROTOCOLS, Answer, Contents, Outcome
+from odoo.addons.opterp_kkt.transports import Answer, Outcome
 
 from .common import stamp
 from .delivering import FAILED, DeliveryCommon
 
 FISCAL_DATA = FiscalData('9999000000000777', 77, 3, 5, "1234567890", "t=…&fn=9999000000000777")
-
-
-class Parcel:
-    """A protocol with an envelope of its own."""
-
-    @staticmethod
-    def encode(contents):
-        return "parcel " + to_text({**contents.__dict__, 'hlc': [*contents.hlc]})
-
-    @staticmethod
-    def decode(payload):
-        said = json.loads(payload.removeprefix("parcel "))
-        return Contents(**{**said, 'hlc': Timestamp(*said['hlc'])})
 
 
 @tagged('post_install', '-at_install')
@@ -36,12 +21,8 @@ class TestIssue(DeliveryCommon):
 
     def setUp(self):
         super().setUp()
-        for registry, model, field, name, choice in (
-            (PROTOCOLS, 'kkt.ofd', 'protocol', 'parcel', Parcel), (PROTOCOLS, 'kkt.receipt', 'protocol', 'parcel', Parcel),
-            (DRIVERS, 'kkt.register', 'driver', 'elsewhere', Remote("A register elsewhere")),
-        ):
-            self.startPatcher(patch.dict(registry, {name: choice}))
-            self.startPatcher(patch.dict(self.env[model]._fields[field]._selection, {name: name}))
+        self.startPatcher(patch.dict(DRIVERS, elsewhere=Remote("A register elsewhere")))
+        self.startPatcher(patch.dict(self.env['kkt.register']._fields['driver']._selection, elsewhere="Elsewhere"))
 
     # -- a register elsewhere ----------------------------------------------------------------------------------------------
 

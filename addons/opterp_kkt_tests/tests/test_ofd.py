@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+from lxml import etree
+
 from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.tests import Form, TransactionCase, new_test_user, tagged
 
@@ -69,27 +71,28 @@ class TestOfd(KktCommon, TransactionCase):
     # -- the token ---------------------------------------------------------------------------------------------------------
 
     def test_token_goes_where_delivery_reads_it(self):
-        self.assertEqual(self.ofd._get_endpoint().token, TOKEN)
-        self.assertTrue(self.ofd.has_token)
-        self.assertFalse(self._create_ofd().has_token)
+        self.assertEqual(self.ofd._get_endpoint().credentials, {'token': TOKEN})
+        self.assertEqual(self.ofd.credentials_set, "Token")
+        self.assertFalse(self._create_ofd().credentials_set)
 
     def test_token_is_never_shown(self):
         ofd = self.ofd.with_user(self.fiscal_admin)
         self.assertFalse(ofd.token)
         self.assertEqual(ofd.read(['token']), [{'id': ofd.id, 'token': False}])
-        self.assertEqual(ofd.web_read({'token': {}, 'has_token': {}}), [{'id': ofd.id, 'token': False, 'has_token': True}])
+        self.assertEqual(ofd.web_read({'token': {}, 'credentials_set': {}}), [
+            {'id': ofd.id, 'token': False, 'credentials_set': "Token"}])
         self.assertNotIn(TOKEN, str(ofd.export_data(['name', 'token', 'url'])))
         self.assertNotIn(TOKEN, str(ofd.read()))
         self.assertNotIn(TOKEN, str(ofd.copy_data()))
 
     def test_token_is_not_shown_to_who_has_just_saved_it(self):
         ofd = self.ofd.with_user(self.fiscal_admin)
-        specification = {'token': {}, 'has_token': {}}
+        specification = {'token': {}, 'credentials_set': {}}
         [saved] = ofd.web_save({'token': "another"}, specification)
-        self.assertEqual(saved, {'id': ofd.id, 'token': False, 'has_token': True})
-        self.assertEqual(self.ofd._get_endpoint().token, "another")
+        self.assertEqual(saved, {'id': ofd.id, 'token': False, 'credentials_set': "Token"})
+        self.assertEqual(self.ofd._get_endpoint().credentials, {'token': "another"})
         [created] = ofd.browse().web_save({'name': "New", 'url': 'http://127.0.0.1:9', 'token': "fresh"}, specification)
-        self.assertEqual(created, {'id': created['id'], 'token': False, 'has_token': True})
+        self.assertEqual(created, {'id': created['id'], 'token': False, 'credentials_set': "Token"})
 
     def test_token_is_not_searched(self):
         model = self.env['kkt.ofd'].with_user(self.system_admin)
@@ -103,11 +106,11 @@ class TestOfd(KktCommon, TransactionCase):
 
     def test_saving_without_a_token_keeps_it(self):
         self.ofd.with_user(self.fiscal_admin).write({'name': "Renamed", 'token': False})
-        self.assertEqual(self.ofd._get_endpoint().token, TOKEN)
+        self.assertEqual(self.ofd._get_endpoint().credentials, {'token': TOKEN})
 
     def test_token_is_replaced(self):
         self.ofd.with_user(self.fiscal_admin).token = "another"
-        self.assertEqual(self.ofd._get_endpoint().token, "another")
+        self.assertEqual(self.ofd._get_endpoint().credentials, {'token': "another"})
 
     def test_token_that_no_request_can_carry_is_not_taken(self):
         for token in ("two\nlines", "line\n", "ключ", "with space", "\x7f"):
@@ -115,32 +118,32 @@ class TestOfd(KktCommon, TransactionCase):
                 self.ofd.with_user(self.fiscal_admin).token = token
             with self.assertRaises(ValidationError):
                 self._create_ofd(token=token)
-        self.assertEqual(self.ofd._get_endpoint().token, TOKEN)
+        self.assertEqual(self.ofd._get_endpoint().credentials, {'token': TOKEN})
 
     def test_another_address_forgets_the_token(self):
         self.ofd.with_user(self.fiscal_admin).url = 'http://127.0.0.1:8'
-        self.assertFalse(self.ofd.has_token)
-        self.assertEqual(self.ofd._get_endpoint().token, "")
-        self.assertIn("the token was forgotten", self.ofd.message_ids[0].body)
+        self.assertFalse(self.ofd.credentials_set)
+        self.assertEqual(self.ofd._get_endpoint().credentials, {})
+        self.assertIn("these credentials were forgotten: Token", self.ofd.message_ids[0].body)
 
     def test_another_address_takes_its_own_token(self):
         self.ofd.with_user(self.fiscal_admin).write({'url': 'http://127.0.0.1:8', 'token': "fresh"})
-        self.assertEqual(self.ofd._get_endpoint().token, "fresh")
+        self.assertEqual(self.ofd._get_endpoint().credentials, {'token': "fresh"})
         self.assertNotIn("forgotten", str(self.ofd.message_ids.mapped('body')))
 
     def test_same_address_keeps_the_token(self):
         self.ofd.with_user(self.fiscal_admin).write({'url': self.ofd.url, 'protocol': 'http', 'name': "Renamed"})
-        self.assertEqual(self.ofd._get_endpoint().token, TOKEN)
+        self.assertEqual(self.ofd._get_endpoint().credentials, {'token': TOKEN})
 
     def test_form_says_that_another_address_forgets_the_token(self):
         form = Form(self.ofd.with_user(self.fiscal_admin))
         with self.assertLogs('odoo.tests.form.onchange', 'WARNING') as warned:
             form.url = 'http://127.0.0.1:8'
-        self.assertIn("belongs to the earlier address", warned.output[0])
+        self.assertIn("belong to the earlier address", warned.output[0])
 
     def test_token_is_not_copied(self):
         copy = self.ofd.copy()
-        self.assertFalse(copy.has_token)
+        self.assertFalse(copy.credentials_set)
         self.assertNotEqual(copy.breaker_id, self.ofd.breaker_id)
 
     def test_token_does_not_appear_in_the_chatter(self):
@@ -151,37 +154,81 @@ class TestOfd(KktCommon, TransactionCase):
         self.assertNotIn("another", told)
         self.assertNotIn(TOKEN, told)
 
-    def test_secret_is_read_by_nobody(self):
+    def test_credentials_are_read_by_nobody(self):
         for user in (self.fiscal_admin, self.system_admin):
-            for name, peep in self._get_ways_to_the_secret(user).items():
+            for name, peep in self._get_ways_to_the_credentials(user).items():
                 with self.subTest(user=user.login, way=name), self.assertRaises(AccessError):
                     peep()
 
-    def _get_ways_to_the_secret(self, user):
+    def _get_ways_to_the_credentials(self, user):
         ofd = self.ofd.with_user(user)
         registers = self.env['kkt.register'].with_user(user)
-        guess = ('secret', '=like', 's3%')
+        guess = ('credentials', '=like', 's3%')
         return {
-            'attribute': lambda: ofd.secret,
-            'read': lambda: ofd.read(['secret']),
-            'web_read': lambda: ofd.web_read({'secret': {}}),
-            'export': lambda: ofd.export_data(['secret']),
+            'attribute': lambda: ofd.credentials,
+            'read': lambda: ofd.read(['credentials']),
+            'web_read': lambda: ofd.web_read({'credentials': {}}),
+            'export': lambda: ofd.export_data(['credentials']),
             'search': lambda: ofd.search([guess]),
             'filter': lambda: ofd.filtered_domain([guess]),
-            'order': lambda: ofd.search([], order='secret'),
-            'group': lambda: ofd.formatted_read_group([], ['secret']),
-            'aggregate': lambda: ofd.formatted_read_group([], [], ['secret:array_agg']),
-            'search by the register': lambda: registers.search([('ofd_id.secret', '=like', 's3%')]),
+            'order': lambda: ofd.search([], order='credentials'),
+            'group': lambda: ofd.formatted_read_group([], ['credentials']),
+            'aggregate': lambda: ofd.formatted_read_group([], [], ['credentials:array_agg']),
+            'search by the register': lambda: registers.search([('ofd_id.credentials', '=like', 's3%')]),
             'any of the register': lambda: registers.search([('ofd_id', 'any', [guess])]),
-            'group by the register': lambda: registers.formatted_read_group([], ['ofd_id.secret']),
-            'write': lambda: ofd.write({'secret': "mine"}),
-            'create': lambda: ofd.create({'name': "Mine", 'url': 'http://127.0.0.1:9', 'secret': "mine"}),
+            'group by the register': lambda: registers.formatted_read_group([], ['ofd_id.credentials']),
+            'write': lambda: ofd.write({'credentials': {'token': "mine"}}),
+            'create': lambda: ofd.create({'name': "Mine", 'url': 'http://127.0.0.1:9', 'credentials': {'token': "mine"}}),
         }
 
-    def test_secret_is_in_no_list_of_fields(self):
+    def test_credentials_are_in_no_list_of_fields(self):
         ofd = self.ofd.with_user(self.system_admin)
-        self.assertNotIn('secret', list(ofd.fields_get()))
-        self.assertNotIn('secret', list(ofd.read()[0]))
+        self.assertNotIn('credentials', list(ofd.fields_get()))
+        self.assertNotIn('credentials', list(ofd.read()[0]))
+
+    # -- credentials of another protocol, which declares a login and a password ----------------------------------------------
+
+    def _create_parcel_ofd(self):
+        return self._create_ofd(protocol='parcel', login="shop", password=TOKEN).with_user(self.fiscal_admin)
+
+    def test_each_credential_has_its_field(self):
+        ofd = self._create_parcel_ofd()
+        self.assertEqual(ofd._get_endpoint().credentials, {'login': "shop", 'password': TOKEN})
+        self.assertEqual(ofd.credentials_set, "Login, Password")
+        self.assertEqual(ofd.read(['login', 'password', 'token']), [
+            {'id': ofd.id, 'login': "shop", 'password': False, 'token': False}])
+
+    def test_one_credential_is_replaced_and_the_others_stay(self):
+        ofd = self._create_parcel_ofd()
+        ofd.password = "another"
+        self.assertEqual(ofd._get_endpoint().credentials, {'login': "shop", 'password': "another"})
+        ofd.write({'login': "branch", 'password': False})
+        self.assertEqual(ofd._get_endpoint().credentials, {'login': "branch", 'password': "another"})
+        ofd.login = False
+        self.assertEqual(ofd._get_endpoint().credentials, {'password': "another"})
+
+    def test_another_protocol_forgets_what_is_not_typed_in_anew(self):
+        self.ofd.with_user(self.fiscal_admin).write({'protocol': 'parcel', 'password': "fresh"})
+        self.assertEqual(self.ofd._get_endpoint().credentials, {'password': "fresh"})
+        self.assertIn("forgotten: Token", self.ofd.message_ids[0].body)
+
+    def test_form_has_a_field_for_each(self):
+        arch = self.env['kkt.ofd'].with_user(self.fiscal_admin).get_view(view_type='form')['arch']
+        for name, protocols, secret in (
+            ('token', "['http']", "True"), ('login', "['parcel']", "False"), ('password', "['parcel']", "True"),
+        ):
+            with self.subTest(name=name):
+                [node] = etree.fromstring(arch).xpath(f"//field[@name='{name}']")
+                self.assertEqual(
+                    (node.get('invisible'), node.get('password')), (f"protocol not in {protocols}", secret))
+
+    def test_form_asks_for_what_the_protocol_needs(self):
+        form = Form(self.env['kkt.ofd'].with_user(self.fiscal_admin))
+        form.name, form.url, form.protocol = "New", 'http://127.0.0.1:9', 'parcel'
+        form.login, form.password = "shop", TOKEN
+        ofd = form.save()
+        self.assertEqual(ofd._get_endpoint().credentials, {'login': "shop", 'password': TOKEN})
+        self.assertNotIn(TOKEN, str(ofd.message_ids.mapped('body')) + str(ofd.read()) + str(ofd.export_data(['password'])))
 
     # -- the address -------------------------------------------------------------------------------------------------------
 

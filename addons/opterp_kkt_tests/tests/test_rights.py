@@ -192,7 +192,7 @@ class TestRights(RightsCommon):
         self.assertEqual([model for model in loaded if model.startswith('kkt.')], [])
         for text in (str(loaded), str(session.load_data_params())):
             self.assertNotIn(TOKEN, text)
-            self.assertNotIn('secret', text)
+            self.assertNotIn('credentials', text)
 
     def test_no_credential_in_the_answer_to_a_sale(self):
         answer = self.env['pos.order'].with_user(self.cashier).sync_from_ui([self._get_ui_order([(self.frame, 1)])])
@@ -249,8 +249,8 @@ class TestRightsRpc(RightsCommon, HttpCase):
         self._assert_denied(self.register, 'write', {'last_fd_number': 99})
         self._assert_denied(self.register, 'write', {'hlc_local_time': 99})
         self._assert_denied(self.register.ofd_id.breaker_id, 'write', {'state': 'open'})
-        self._assert_denied(self.register.ofd_id, 'read', ['secret'])
-        self._assert_denied(self.register.ofd_id, 'write', {'secret': "mine"})
+        self._assert_denied(self.register.ofd_id, 'read', ['credentials'])
+        self._assert_denied(self.register.ofd_id, 'write', {'credentials': {'token': "mine"}})
         self._assert_denied(self.receipt, 'write', {'state': 'delivered'})
         for record in self.records.values():
             self._assert_denied(record, 'unlink')
@@ -258,7 +258,8 @@ class TestRightsRpc(RightsCommon, HttpCase):
     def test_fiscal_administrator_never_reads_the_token(self):
         self._login(self.fiscal_admin)
         ofd = self.register.ofd_id
-        self.assertEqual(self._call(ofd, 'read', ['token', 'has_token']), [{'id': ofd.id, 'token': False, 'has_token': True}])
+        self.assertEqual(self._call(ofd, 'read', ['token', 'credentials_set']), [
+            {'id': ofd.id, 'token': False, 'credentials_set': "Token"}])
         [saved] = self._call(ofd, 'web_save', {'token': "another"}, specification={'token': {}})
         self.assertEqual(saved, {'id': ofd.id, 'token': False})
 
@@ -271,7 +272,7 @@ class TestRightsRpc(RightsCommon, HttpCase):
         self._assert_denied(ofd, 'write', values)
         self._assert_denied(ofd, 'write', {'company_id': self.company.id})
         self._assert_denied(ofd.browse(), 'create', {'name': "Mine", 'company_id': False, **values})
-        self.assertTrue(ofd.has_token)
+        self.assertTrue(ofd.credentials_set)
         self._login(self._create_user('sysadmin', 'base.group_system,opterp_kkt.group_fiscal_admin'))
         self._call(ofd, 'write', values)
         self._call(ofd.browse(), 'create', {'name': "Mine", 'company_id': False, **values})

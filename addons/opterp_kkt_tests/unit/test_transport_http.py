@@ -173,7 +173,7 @@ class Peer:
 
 @contextmanager
 def transport_to(url, timeout=PATIENCE, token=TOKEN):
-    transport = open_transport("http", Endpoint(str(url), token, timeout))
+    transport = open_transport("http", Endpoint(str(url), {"token": token}, timeout))
     try:
         yield transport
     finally:
@@ -773,10 +773,10 @@ def test_tls_that_breaks_after_sending_is_unknown(trusted):
 @pytest.mark.parametrize(
     "endpoint, words",
     [
-        (Endpoint("http://localhost:1", "два"), "The token"),
-        (Endpoint("http://localhost:1", "to\nken"), "The token"),
-        (Endpoint("http://localhost:1", "to\r\nX-Evil: 1"), "The token"),
-        (Endpoint("http://localhost:1", "token "), "The token"),
+        (Endpoint("http://localhost:1", {"token": "два"}), "The token"),
+        (Endpoint("http://localhost:1", {"token": "to\nken"}), "The token"),
+        (Endpoint("http://localhost:1", {"token": "to\r\nX-Evil: 1"}), "The token"),
+        (Endpoint("http://localhost:1", {"token": "token "}), "The token"),
         (Endpoint("http://localhost:1", timeout=0), "The timeout"),
         (Endpoint("http://localhost:1", timeout=float("nan")), "The timeout"),
         (Endpoint("http://localhost:1", timeout=float("inf")), "The timeout"),
@@ -838,7 +838,7 @@ def test_the_token_is_nowhere(caplog):
     with meeting(*acts) as (transport, peer):
         answers = [transport.send(DOCUMENT) for _ in acts] + [transport.lookup(DOCUMENT), transport.check()]
         assert len({answer.outcome for answer in answers}) == 4 and caplog.records
-        said = [repr(answers), caplog.text, repr(transport), repr(Endpoint(peer.url, TOKEN))]
+        said = [repr(answers), caplog.text, repr(transport), repr(Endpoint(peer.url, {"token": TOKEN}))]
     assert TOKEN not in "".join(said)
     assert TOKEN in peer.requests[-1][1]["authorization"]
 
