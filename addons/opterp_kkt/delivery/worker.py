@@ -68,17 +68,17 @@ class Worker:
     Use as a context manager, in one thread of one process. SessionLost ends it: make another.
 
     :param guard: an own session, which the worker closes
-    :param tell: called without arguments soon after something happened that a person has to know
+    :param on_news: called without arguments soon after something happened that a person has to know
     :param at_once: ignore the documents' own waits, but neither the breaker nor an OFD's pause
     """
 
-    def __init__(self, settings: Settings, guard: Guard, tell: Callable[[], None], at_once: bool = False):
+    def __init__(self, settings: Settings, guard: Guard, on_news: Callable[[], None], at_once: bool = False):
         self.settings = settings
         self.guard = guard
         self.tally = Tally()
         self.holder = f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}"
         self.at_once = at_once
-        self._tell = tell
+        self._on_news = on_news
         self._news = False
         self._absentees = Absentees()
         self._transports: dict[tuple, Transport] = {}
@@ -113,7 +113,7 @@ class Worker:
         while going_on and monotonic() < until:
             going_on = [queue.register_id for queue in self.scan(going_on) if not queue.held and self._advance(queue, until)]
         [row] = self.guard.execute(COUNT_WAITING, [register_ids])
-        self._tell_news()
+        self._publish_news()
         return row["count"]
 
     def ask(self, register_id: int) -> None:
@@ -139,7 +139,7 @@ class Worker:
                 wait = 0 if self._advance(queue, until) else NAP_SECONDS
             if wait is not None:
                 waits.append(wait)
-        self._tell_news()
+        self._publish_news()
         return min(waits, default=None)
 
     def _advance(self, queue: Queue, until: float) -> bool:
@@ -324,10 +324,10 @@ class Worker:
             _logger.warning("%s", error)
             return None
 
-    def _tell_news(self) -> None:
+    def _publish_news(self) -> None:
         """Have somebody hear of it: now, not when the run ends. Where that fails, the watch looks by itself soon."""
         if self._news:
             with suppress(psycopg2.Error):
-                self._tell()
+                self._on_news()
                 self._news = False
 

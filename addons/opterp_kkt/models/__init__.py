@@ -3,6 +3,7 @@ from . import (
     ir_cron,
     ir_module_module,
     kkt_alarm,
+    kkt_alarm_texts,
     kkt_circuit_breaker,
     kkt_circuit_breaker_event,
     kkt_delivery,

@@ -165,10 +165,10 @@ class KktDelivery(models.Model):
 
     @api.model
     def _open_worker(self, settings, at_once=False):
-        return Worker(settings, Guard(settings.dsn), self._tell, at_once)
+        return Worker(settings, Guard(settings.dsn), self._wake_watch, at_once)
 
     @api.model
-    def _tell(self):
+    def _wake_watch(self):
         """Have the watch look: something was rejected or held."""
         with self.pool.cursor() as cr:  # this run's own transaction may be dead: it has outlived a restart of PostgreSQL
             self.env['kkt.watch'].with_env(self.env(cr=cr))._wake()

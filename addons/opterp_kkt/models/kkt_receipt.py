@@ -1,11 +1,8 @@
 import logging
-from base64 import b64encode
 from datetime import UTC, datetime
 from uuid import uuid4
 
 import psycopg2
-import qrcode
-from qrcode.image.svg import SvgPathImage
 
 from odoo import api, fields, models
 from odoo.exceptions import UserError
@@ -95,7 +92,6 @@ class KktReceipt(models.Model):
     numbers_follow = fields.Boolean(
         readonly=True, help="The register is elsewhere: it numbers and signs the document when it gets it.")
     qr = fields.Char("QR Code Text", readonly=True)
-    qr_image_url = fields.Char("QR Code", compute='_compute_qr_image_url')
     currency_id = fields.Many2one(related='company_id.currency_id')
     total = BigInteger("Total in Kopecks", readonly=True)
     amount_total = fields.Monetary("Total", compute='_compute_amount_total')
@@ -182,11 +178,6 @@ class KktReceipt(models.Model):
         for receipt in self:
             receipt.amount_total = receipt.total / 100
 
-    @api.depends('qr')
-    def _compute_qr_image_url(self):
-        for receipt in self:
-            receipt.qr_image_url = receipt.qr and _qr_image(receipt.qr)
-
     @api.depends('hlc_local_time', 'hlc_logical_counter', 'hlc_node')
     def _compute_hlc(self):
         for receipt in self:
@@ -194,20 +185,6 @@ class KktReceipt(models.Model):
             receipt.hlc = (
                 f"{moment:%Y-%m-%d %H:%M:%S}.{receipt.hlc_local_time % 1000:03d}Z"
                 f" +{receipt.hlc_logical_counter} {receipt.hlc_node}" if receipt.hlc_node else False)
-
-    def _get_printed_values(self):
-        """What the buyer's copy shows, for the till."""
-        return {
-            'operation_type': self.operation_type,
-            'fiscal_drive_number': self.fiscal_drive_number,
-            'fd_number': self.fd_number,
-            'fiscal_sign': self.fiscal_sign,
-            'registration_number': self.register_id.registration_number,
-            'qr': self.qr,
-            'is_test': self.register_id.driver == 'emulator',
-            'hlc': {
-                'local_time': self.hlc_local_time, 'logical_counter': self.hlc_logical_counter, 'node': self.hlc_node},
-        }
 
     @api.model
     def _get_new_key(self):
@@ -292,9 +269,3 @@ class KktReceipt(models.Model):
                 key, document_type, register.fiscal_drive_number, register.registration_number,
                 fiscal_data and fiscal_data.fd_number, place.stamp, document)),
         }
-
-
-def _qr_image(text):
-    """A QR code as the URL of an image. Drawn as vectors: that needs no graphics library."""
-    image = qrcode.make(text, image_factory=SvgPathImage)
-    return f"data:image/svg+xml;base64,{b64encode(image.to_string()).decode()}"

@@ -62,7 +62,7 @@ class KktWatch(models.AbstractModel):
 
     @api.model
     def _cron_watch(self):
-        self.env['kkt.alarm'].sudo()._note(self.sudo()._find())
+        self.env['kkt.alarm'].sudo()._match(self.sudo()._find())
 
     @api.model
     def _find(self):

@@ -47,4 +47,4 @@ class KktDelivery(models.Model):
 
     @api.model
     def _open_worker(self, settings, at_once=False):
-        return FailingWorker(settings, Guard(settings.dsn), self._tell, at_once)
+        return FailingWorker(settings, Guard(settings.dsn), self._wake_watch, at_once)

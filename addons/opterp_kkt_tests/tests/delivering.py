@@ -70,7 +70,7 @@ class InProcess(Worker):
         for queue in self.scan(register.ids):
             if only_ask or not queue.held:
                 self._deliver_next(self._own(register), queue, only_ask)
-        self._tell_news()
+        self._publish_news()
 
     def _own(self, register):
         return SimpleNamespace(

@@ -78,7 +78,7 @@ class TestRefusal(DeliveryCommon):
         cron = self.env.ref('opterp_kkt.ir_cron_watch')
         before = self.env['ir.cron.trigger'].search_count([('cron_id', '=', cron.id)])
         with self.enter_registry_test_mode():
-            self.env['kkt.delivery']._tell()
+            self.env['kkt.delivery']._wake_watch()
         self.assertEqual(self.env['ir.cron.trigger'].search_count([('cron_id', '=', cron.id)]), before + 1)
 
     def test_retry_sends_the_same_key_and_bytes(self):
