@@ -1,8 +1,10 @@
 #!/usr/bin/env bash
-# Runs the named steps, or all of them, and closes with one table. PostgreSQL and Redis must be up. When all run, the proofs
-# go in two lanes beside the other steps: they wait for their processes more than they work.
+# Runs the named steps, or those of `make test`, side by side: proofs wait for their processes more than they work. Closes with
+# what to look at where something failed, and one table. PostgreSQL and Redis must be up.
 #
-#   test.sh [lint] [unit] [odoo] [pytest-odoo] [poc]
+#   test.sh                the steps of `make test`: lint, unit, odoo, then pytest-odoo over a sample, and the proofs in two lanes
+#   test.sh STEP…          lint, unit, odoo, pytest-odoo, pytest-odoo-all, proofs-1, proofs-2, nemesis
+#   test.sh poc            every proof
 #   test.sh all            every step, pytest-odoo over all of Odoo's tests instead of a sample, and the nemesis with many seeds
 #   ONLY=poc_5 test.sh     what has this in its name, or the test file at this path
 set -euo pipefail
@@ -13,12 +15,9 @@ cd "$KKT_HOME"
 tests=addons/opterp_kkt_tests
 db=opterp_kkt_test
 logs=.run/log
-# The longest proofs, to balance the two lanes; the second one has all others.
-first_lane=("$tests"/poc/test_{administrators,clocks,people,poc_1,poc_5_splitbrain,takeover,poison}.py)
 sample=("$tests"/tests/test_{register,breaker_model}.py) # that pytest-odoo runs them, too
-seeds=(1 2 3 5 7 11 13)
-lanes=() summary=()
-passed=0 failed=0
+IFS=' ' read -r -a seeds <<<"${SEEDS:-1 2 3 5 7 11 13}"
+steps=() lanes=()
 
 lint() {
     local node=.run/node
@@ -38,11 +37,11 @@ unit() { pytest -p no:odoo -q "$tests/unit"; }
 # A port of its own, so that an open shop (`make run`) is not in the way.
 free_port() { python -c 'import socket; s = socket.create_server(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
 
-odoo_tests() { # test tags
-    docker/database.sh fresh "$db"
-    ODOO_HTTP_PORT=$(free_port) odoo -d "$db" -i opterp_kkt_tests --test-enable --stop-after-init \
-        --test-tags "${1:-/opterp_kkt,/opterp_kkt_tests}" --log-level=warn \
-        --log-handler=odoo.tests.stats:INFO --log-handler=odoo.tests.result:INFO
+odoo() { # test tags
+    docker/database.sh fresh "$db" &&
+        ODOO_HTTP_PORT=$(free_port) command odoo -d "$db" -i opterp_kkt_tests --test-enable --stop-after-init \
+            --test-tags "${1:-/opterp_kkt,/opterp_kkt_tests}" --log-level=warn \
+            --log-handler=odoo.addons.opterp_kkt_tests:INFO --log-handler=odoo.tests:INFO
 }
 
 # The browser tours ran in the step before.
@@ -54,23 +53,17 @@ proofs() { # name of the report, what to give pytest
     KKT_REPORT=$logs/$1.json pytest -p no:odoo -v -s "${@:2}"
 }
 
-proofs_1() { proofs proofs-1 "${first_lane[@]}"; }
+# Both lanes know all proofs; a file of them is run by the lane that comes to it first.
+lane() { KKT_SHARED=$shared proofs "$1" "$tests/poc"; }
 
-proofs_2() { proofs proofs-2 "$tests/poc" "${first_lane[@]/#/--ignore=}"; }
+proofs_1() { lane proofs-1; }
 
-poc() {
-    docker/database.sh template
-    local status=0
-    proofs proofs "$tests/poc" || status=$?
-    write_report proofs
-    return "$status"
-}
+proofs_2() { lane proofs-2; }
 
 nemesis() {
     local seed status=0
-    docker/database.sh template
     for seed in "${seeds[@]}"; do
-        python "$tests/poc/nemesis" --seed "$seed" --minutes 2 || status=1
+        python "$tests/poc/nemesis" --seed "$seed" --minutes "${MINUTES:-2}" || status=1
     done
     return "$status"
 }
@@ -84,20 +77,77 @@ chosen() {
 }
 
 only() {
-    local file list files=() odoo=()
+    local file list files=() tags=()
     list=$(chosen) || fail "no test has $ONLY in its name"
     for file in $list; do
-        if [[ $file == *tests/tests/* ]]; then odoo+=("/${file#addons/}"); else files+=("$file"); fi
+        if [[ $file == *tests/tests/* ]]; then tags+=("/${file#addons/}"); else files+=("$file"); fi
     done
-    [ ${#odoo[@]} = 0 ] || odoo_tests "$(IFS=,; echo "${odoo[*]}")"
-    [ ${#files[@]} = 0 ] || {
-        [[ ${files[*]} != *tests/poc/* ]] || docker/database.sh template
-        proofs proofs "${files[@]}"
-    }
+    [ ${#tags[@]} = 0 ] || odoo "$(IFS=,; echo "${tags[*]}")" || return
+    [ ${#files[@]} = 0 ] || proofs proofs "${files[@]}"
 }
 
-# Adds what the step's last line counts, pytest's or Odoo's, to the sums; a step that counts nothing counts as one,
-# but a run without any test has failed.
+# --- steps and lanes -----------------------------------------------------------------------------------------
+
+run() { "${1//-/_}"; }
+
+run_step() { # name
+    local started status=0
+    started=$(date +%s)
+    run "$1" >"$logs/test-$1.log" 2>&1 || status=$?
+    echo "$status $(($(date +%s) - started))" >"$logs/test-$1.status"
+    say "$1: $([ "$status" = 0 ] && echo passed || echo FAILED)"
+}
+
+# What is asked for alone is shown as it is said.
+run_alone() { # name
+    local started status=0
+    started=$(date +%s)
+    run "$1" 2>&1 | tee -i "$logs/test-$1.log" || status=$?
+    echo "$status $(($(date +%s) - started))" >"$logs/test-$1.status"
+}
+
+# Steps that go one after another. In a process group of its own, so that Ctrl-C can be passed on: a shell's background jobs
+# ignore it.
+start_lane() { # names
+    steps+=("$@")
+    set -m
+    (for step in "$@"; do run_step "$step"; done) &
+    lanes+=($!)
+    set +m
+}
+
+under_way() {
+    local step
+    for step in "${steps[@]}"; do [ ! -e "$logs/test-$step.log" ] || [ -e "$logs/test-$step.status" ] || echo "$step"; done
+}
+
+# The last line of each step in turn: something always moves.
+tell() {
+    local turn=0 running step words='s/^[0-9-]+ [0-9:,]+ [0-9]+ [A-Z]+ [^ ]+ (odoo\.addons\.)?//; s/^(.{100}).*/\1/'
+    while sleep 5; do
+        mapfile -t running < <(under_way)
+        [ ${#running[@]} != 0 ] || continue
+        step=${running[turn++ % ${#running[@]}]}
+        say "$step: $(tail -n 1 "$logs/test-$step.log" | sed -E "$words")"
+    done
+}
+
+wait_for_lanes() {
+    tell & teller=$!
+    wait "${lanes[@]}" || true
+    kill "$teller"
+}
+
+stop() {
+    [ -z "${teller:-}" ] || kill "$teller" || true
+    for lane in "${lanes[@]}"; do kill -INT -- "-$lane" && wait "$lane" || true; done
+    exit 130
+}
+
+# --- the end -------------------------------------------------------------------------------------------------
+
+# What the step's last line counts, pytest's or Odoo's; a step that counts nothing counts as one, but a run without any test has
+# failed.
 count() { # log, exit status
     local line
     good=0 bad=0
@@ -109,98 +159,44 @@ count() { # log, exit status
     [[ ! $line =~ of\ 0\ tests ]] || bad=1
     [ "$2" = 0 ] || [ "$bad" != 0 ] || bad=1
     [ $((good + bad)) != 0 ] || good=1
-    passed=$((passed + good)) failed=$((failed + bad))
 }
 
-run() { # name
-    case $1 in
-        odoo) odoo_tests ;;
-        *) "${1//-/_}" ;;
-    esac
+# The parts of a log that tell of a failure: Odoo's errors, each with the lines that belong to it; pytest's last chapters.
+look_at() { # log
+    local found
+    found=$(sed -nE '/^=+ (ERRORS|FAILURES) =+$/,$p' "$1")
+    [ -n "$found" ] || found=$(awk '/^[0-9-]+ [0-9:,]+ / { shown = / (ERROR|CRITICAL) / } shown' "$1")
+    if [ -n "$found" ]; then head -n 300 <<<"$found"; else tail -n 40 "$1"; fi
 }
 
-add_to_summary() { # name, seconds, exit status
-    count "$logs/test-$1.log" "$3"
-    summary+=("$(printf '%-16s %7d %7d %8d s' "$1" "$good" "$bad" "$2")")
-}
-
-run_step() { # name
-    local started status=0
-    started=$(date +%s)
-    printf '\n=== %s\n' "$1"
-    run "$1" 2>&1 | tee -i "$logs/test-$1.log" || status=$?
-    add_to_summary "$1" $(($(date +%s) - started)) "$status"
-}
-
-# In a process group of its own, so that Ctrl-C can be passed on: a shell's background jobs ignore it.
-start_lane() { # name
-    set -m
-    (
-        status=0
-        run "$1" >"$logs/test-$1.log" 2>&1 || status=$?
-        echo "$status $(($(date +%s) - KKT_LANES))" >"$logs/test-$1.status"
-    ) &
-    lanes+=($!)
-    set +m
-}
-
-start_lanes() {
-    docker/database.sh template
-    rm -f "$logs"/proofs-*.json
-    KKT_LANES=$(date +%s)
-    start_lane proofs-1
-    start_lane proofs-2
-}
-
-# How far the lanes are; something moves while Odoo loads its modules.
-tell() {
-    local lane
-    while sleep 15; do
-        for lane in proofs-1 proofs-2; do
-            [ -e "$logs/test-$lane.status" ] || say "$lane: $(tail -n 1 "$logs/test-$lane.log" | cut -c 1-100)"
-        done
+tell_the_end() {
+    local step status seconds passed=0 failed=0 table=()
+    for step in "${steps[@]}"; do
+        read -r status seconds <"$logs/test-$step.status" || { status=1 seconds=0; }
+        count "$logs/test-$step.log" "$status"
+        passed=$((passed + good)) failed=$((failed + bad))
+        table+=("$(printf '%-16s %7d %7d %8d s' "$step" "$good" "$bad" "$seconds")")
+        [ "$bad" = 0 ] || { printf '\n=== %s failed; all that it said is in %s\n' "$step" "$logs/test-$step.log" && look_at "$logs/test-$step.log"; }
     done
-}
-
-end_lane() { # name
-    local status seconds
-    read -r status seconds <"$logs/test-$1.status" || { status=1 seconds=0; }
-    if [ "$status" != 0 ]; then
-        printf '\n=== %s\n' "$1"
-        cat "$logs/test-$1.log"
-    fi
-    add_to_summary "$1" "$seconds" "$status"
-}
-
-end_lanes() {
-    [ ${#lanes[@]} != 0 ] || return 0
-    wait "${lanes[@]}" || true
-    kill "$teller" 2>/dev/null || true
-    end_lane proofs-1
-    end_lane proofs-2
-    write_report proofs-1 proofs-2
-}
-
-stop() {
-    [ -z "${teller:-}" ] || kill "$teller" || true
-    for lane in "${lanes[@]}"; do kill -INT -- "-$lane" && wait "$lane" || true; done
-    exit 130
+    printf '\n=== logs: %s/test-*.log\n%-16s %7s %7s %10s\n' "$logs" step passed failed time
+    printf '%s\n' "${table[@]}"
+    printf '%d passed, %d failed\n' "$passed" "$failed"
+    [ "$failed" = 0 ]
 }
 
 trap stop INT TERM
 mkdir -p "$logs"
-steps=("$@")
-[ -z "${ONLY:-}" ] || steps=(only)
-[ "${steps[*]}" != all ] || steps=(lint unit odoo pytest-odoo-all poc nemesis)
-if [ ${#steps[@]} = 0 ]; then
-    steps=(lint unit odoo pytest-odoo)
-    rm -f "$logs"/test-proofs-*.status
-    start_lanes
-    tell & teller=$!
-fi
-for step in "${steps[@]}"; do run_step "$step"; done
-end_lanes
-printf '\n=== logs: %s/test-*.log\n%-16s %7s %7s %10s\n' "$logs" step passed failed time
-printf '%s\n' "${summary[@]}"
-printf '%d passed, %d failed\n' "$passed" "$failed"
-[ "$failed" = 0 ]
+rm -f "$logs"/test-*.{log,status} "$logs"/proofs*.json
+shared=$(mktemp -d)
+trap 'rm -rf "$shared"' EXIT
+docker/database.sh template
+case "${ONLY:+only}${*}" in
+    only*) steps=(only) && run_alone only ;;
+    '') start_lane odoo pytest-odoo && start_lane proofs-1 && start_lane proofs-2 && start_lane lint unit ;;
+    poc) start_lane proofs-1 && start_lane proofs-2 ;;
+    all) start_lane odoo pytest-odoo-all && start_lane proofs-1 nemesis && start_lane proofs-2 && start_lane lint unit ;;
+    *) for step in "$@"; do steps+=("$step") && run_alone "$step"; done ;;
+esac
+[ ${#lanes[@]} = 0 ] || wait_for_lanes
+[ ! -e "$logs/proofs-1.json" ] || write_report proofs-1 proofs-2
+tell_the_end

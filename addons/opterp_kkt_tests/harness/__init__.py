@@ -2,6 +2,7 @@
 """What proofs, demo and bench stand on.
 
     processes  operating-system processes: started, watched, broken, gone at the end
+    nursery    Odoo processes that are there at once
     stack      the servers of a shop: PostgreSQL, Redis, Odoo, the OFD emulator, and clocks that are wrong
     till       what the POS browser does, without the browser
     shop       a whole shop for one proof: stack and tills together, and the verdict over what happened
@@ -13,4 +14,5 @@
     product    the product's package, for who needs no Odoo
     audit      what PostgreSQL itself noted of claims, records, holders and the breaker, and what must be true of it
     report     what a proof tells the reader
+    excerpt    what to look at when it has failed
 """

@@ -2,15 +2,14 @@
 """Several processes that deliver at the same moment: who calls, the barrier that holds them, what each was told."""
 
 import json
-import os
-import subprocess
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import psycopg2
-from harness.processes import ROOT, new_file, wait_until
+from harness import nursery
+from harness.processes import new_file, wait_until
 from harness.shop import Shop
 from harness.stack import Database, Odoo
 from harness.till import Client
@@ -67,23 +66,24 @@ class Command:
 
     def __init__(self, shop: Shop, name: str):
         self.name = f"odoo kkt deliver {name}"
+        self._shop = shop
         self._log = new_file("deliver", ".log")
-        self._environment = os.environ | {"ODOO_KKT_REDIS_URL": shop.redis.url}
-        self._command = ["odoo", "kkt", "deliver", "-d", shop.database.name, "--data-dir", str(shop.database.data_dir)]
+        self._output = new_file("deliver", ".json")
 
     def start(self):
-        with self._log.open("ab") as log:
-            self.process = subprocess.Popen(
-                self._command, env=self._environment, cwd=ROOT, stdout=subprocess.PIPE, stderr=log, text=True)
+        database = self._shop.database
+        arguments = ["kkt", "deliver", "-d", database.name, "--data-dir", str(database.data_dir)]
+        redis = {"ODOO_KKT_REDIS_URL": self._shop.redis.url}
+        self.process = nursery.launch(database, arguments, redis, self._log, self._output)
         return self
 
     def is_done(self) -> bool:
         return self.process.poll() is not None
 
     def answer(self) -> Told:
-        out, _errors = self.process.communicate(timeout=600)
+        self.process.wait(600)
         assert self.process.returncode in STATUSES, f"{self.name} ended with {self.process.returncode}: see {self._log}"
-        told = Told(self.name, **json.loads(out.splitlines()[-1]))
+        told = Told(self.name, **json.loads(self._output.read_text().splitlines()[-1]))
         expected = 3 if told.busy else 1 if told.waiting or told.rejected else 0
         assert self.process.returncode == expected, f"{self.name} said {told} and ended with {self.process.returncode}"
         return told

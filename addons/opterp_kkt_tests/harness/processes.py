@@ -93,8 +93,20 @@ class Server:
 
     def start(self):
         began = time.monotonic()
+        self.process = self.launch()
+        self._alive.add(self)
+        try:
+            wait_until(self._ready_or_dead, self.start_timeout, f"start of {self.name} (log: {self.log})")
+        except BaseException:
+            self.kill()
+            raise
+        self.start_seconds = time.monotonic() - began
+        return self
+
+    def launch(self):
+        """The process, just begun: a Popen, or what is like one."""
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
+            return subprocess.Popen(
                 self.command(),
                 env=self.environment(),
                 cwd=self.working_directory(),
@@ -105,14 +117,6 @@ class Server:
                 stderr=log,
                 start_new_session=True,
             )
-        self._alive.add(self)
-        try:
-            wait_until(self._ready_or_dead, self.start_timeout, f"start of {self.name} (log: {self.log})")
-        except BaseException:
-            self.kill()
-            raise
-        self.start_seconds = time.monotonic() - began
-        return self
 
     def working_directory(self) -> Path:
         return ROOT

@@ -18,6 +18,7 @@ import psycopg2
 import psycopg2.extras
 import redis
 import requests
+from harness import nursery
 from harness.judge import is_acceptance
 from harness.processes import ROOT, RUN, Server, children, free_port, new_file, wait_until
 
@@ -296,10 +297,12 @@ class Odoo(Server):
         if redis_url:
             self.extra["ODOO_KKT_REDIS_URL"] = redis_url
 
-    def command(self):
+    def launch(self):
+        return nursery.launch(self.database, self.arguments(), self.extra, self.log)
+
+    def arguments(self) -> list[str]:
         name = self.database.name
         return [
-            "odoo",
             "-c",
             os.environ["ODOO_RC"],
             "-d",
@@ -322,9 +325,6 @@ class Odoo(Server):
             "",
             *self.options,
         ]
-
-    def environment(self):
-        return super().environment() | self.extra
 
     def ready(self):
         with suppress(requests.RequestException):

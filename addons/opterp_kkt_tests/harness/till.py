@@ -38,20 +38,37 @@ class Client:
     """A logged-in user of one Odoo host, over JSON-RPC as a browser speaks it.
 
     A host that is down raises requests.ConnectionError, one that hangs requests.Timeout, an answer that is an
-    error RpcError.
+    error RpcError. Clients of one user at one host share his session, as windows of one browser do: to check a password takes
+    longer than a sale.
     """
+
+    _sessions: dict[tuple, tuple] = {}  # cookies, and what the server told at the login
 
     def __init__(self, odoo: Odoo, login: str = "admin", password: str = "admin", timeout: float = 60.0):
         self.odoo = odoo
         self.login = login
         self.password = password
         self.timeout = timeout
-        self.http = requests.Session()
         self.context: dict = {}
-        self.authenticate()
+        if self._key in self._sessions:
+            self._enter(*self._sessions[self._key])
+        else:
+            self.authenticate()
+
+    @property
+    def _key(self) -> tuple:
+        return self.odoo.url, self.odoo.database.name, self.login
 
     def authenticate(self):
+        """Log in, whoever is logged in."""
+        self.http = requests.Session()
         info = self._rpc("/web/session/authenticate", db=self.odoo.database.name, login=self.login, password=self.password)
+        self._sessions[self._key] = self.http.cookies, info
+        self._enter(self.http.cookies, info)
+
+    def _enter(self, cookies, info: dict):
+        self.http = requests.Session()
+        self.http.cookies.update(cookies)
         self.uid = info["uid"]
         self.context |= info["user_context"]
 

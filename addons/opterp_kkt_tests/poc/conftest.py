@@ -1,8 +1,13 @@
 # Part of OPTERP KKT. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 import os
 import signal
+from contextlib import nullcontext, suppress
+from functools import cache
+from pathlib import Path
 
 import pytest
+from harness import nursery
+from harness.excerpt import what_to_look_at
 from harness.report import Report
 from harness.shop import Shop
 
@@ -14,12 +19,47 @@ def pytest_configure(config):
     signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
+def pytest_collection_modifyitems(items):
+    """The three POCs are the longest: with them at the beginning, lanes end at about the same time."""
+    items.sort(key=lambda item: not item.path.name.startswith("test_poc"))
+
+
+def pytest_runtest_protocol(item):
+    """Where several runs share the proofs, leave a file to the run that came to it first."""
+    return None if _is_ours(item.path.stem) else True
+
+
+@cache
+def _is_ours(name: str) -> bool:
+    """`KKT_SHARED` is the folder where the runs leave their marks."""
+    shared = os.environ.get("KKT_SHARED")
+    with suppress(FileExistsError):
+        if shared:
+            (Path(shared) / name).touch(exist_ok=False)
+        return True
+    return False
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    outcome = yield
+    if outcome.failed and (report := item.funcargs.get("report")):
+        scenario = report.scenarios[-1].name if report.scenarios else item.name
+        outcome.sections.append((f"what to look at: {scenario}", what_to_look_at(call.start)))
+    return outcome
+
+
 @pytest.fixture(scope="session")
 def environment():
-    """The cluster, the Odoo and the demo database that the set-up made; without them no proof is possible."""
+    """The cluster, the Odoo and the demo database that the set-up made; without them no proof is possible.
+
+    At full length (`SLOW`) every Odoo process is a program of its own, started as an administrator starts it.
+    """
     missing = [name for name in NEEDED if name not in os.environ]
     if missing:
         pytest.fail(f"{', '.join(missing)} not set: these proofs are run by `make poc`", pytrace=False)
+    with nullcontext() if os.environ.get("SLOW") else nursery.opened():
+        yield
 
 
 @pytest.fixture(scope="session")

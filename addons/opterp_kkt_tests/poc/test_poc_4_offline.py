@@ -83,7 +83,6 @@ def shorten(shop: Shop, network: Proxy) -> int:
     default = shop.database.value("SELECT recovery_timeout FROM kkt_circuit_breaker")
     shop.database.execute("UPDATE kkt_circuit_breaker SET recovery_timeout = %s", RECOVERY)
     shop.database.execute("UPDATE kkt_ofd SET url = %s", network.url)
-    shop.database.execute(SET_NUMBER, "web.base.url.freeze", "True")  # else every login tells all servers to empty their caches
     for name, (_default, seconds) in SHORTENED.items():
         shop.database.execute(SET_NUMBER, f"opterp_kkt.{name}", str(seconds))
     audit.install(shop.database)

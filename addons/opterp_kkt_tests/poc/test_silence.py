@@ -4,13 +4,12 @@ restarted. Monitoring, the command and the till hear of it all the same.
 """
 
 import json
-import os
 import re
-import subprocess
 
 import pytest
 import requests
-from harness.processes import ROOT, new_file, wait_until
+from harness import nursery
+from harness.processes import new_file, wait_until
 from harness.shop import Shop
 from harness.stack import Odoo, Postgres, environment_dsn
 from harness.till import RpcError, Till
@@ -32,11 +31,10 @@ def health(host: Odoo) -> tuple[int, set[str]]:
 
 def command(shop: Shop, host: Odoo) -> tuple[int, dict]:
     """`odoo kkt status --json`: the exit status, and what it prints."""
-    with new_file("status", ".log").open("wb") as log:
-        done = subprocess.run(
-            ["odoo", "kkt", "status", "--json", "-d", shop.database.name, "--data-dir", str(shop.database.data_dir)],
-            env=os.environ | host.extra, cwd=ROOT, stdout=subprocess.PIPE, stderr=log, text=True)
-    return done.returncode, json.loads(done.stdout.splitlines()[-1])
+    printed = new_file("status", ".json")
+    arguments = ["kkt", "status", "--json", "-d", shop.database.name, "--data-dir", str(shop.database.data_dir)]
+    status = nursery.launch(shop.database, arguments, host.extra, new_file("status", ".log"), printed).wait()
+    return status, json.loads(printed.read_text().splitlines()[-1])
 
 
 def till_asks(till: Till) -> dict:
