@@ -10,8 +10,9 @@ import random
 import signal
 import socket
 import subprocess
+import sys
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -152,6 +153,15 @@ class Server:
     def resume(self):
         self._signal(signal.SIGCONT)
 
+    @contextmanager
+    def paused(self):
+        """Accepts connections (the kernel does), answers nothing."""
+        self.pause()
+        try:
+            yield
+        finally:
+            self.resume()
+
     def kill(self):
         """End the whole group at once, as a power cut does; harmless when it has ended already."""
         self._end(signal.SIGKILL)
@@ -193,6 +203,24 @@ class Server:
 def _kill_what_is_left():
     for server in list(Server._alive):
         server.kill()
+
+
+@contextmanager
+def python_process(code: str, *arguments: str):
+    """Another Python process that sees the same modules; talk to it by lines, it is killed at the end."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, *arguments],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        bufsize=1,
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
 
 
 def children(pid: int) -> list[int]:

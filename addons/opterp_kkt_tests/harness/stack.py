@@ -40,27 +40,18 @@ def as_environment(dsn: dict) -> dict[str, str]:
 
 
 class Redis(Server):
-    """An own redis-server without persistence: a restart or a flush forgets everything, as a failover may."""
+    """An own redis-server, with these `options`; without persistence: after a restart it knows nothing, as after a failover."""
 
-    def __init__(self):
+    def __init__(self, *options: str, directory: Path | None = None):
         super().__init__("redis")
+        self.options = options
+        self.directory = directory or Path(tempfile.gettempdir())
         self.url = f"redis://127.0.0.1:{self.port}/0"
         self.client = redis.Redis.from_url(self.url, decode_responses=True)
 
     def command(self):
-        return [
-            "redis-server",
-            "--bind",
-            "127.0.0.1",
-            "--port",
-            str(self.port),
-            "--save",
-            "",
-            "--appendonly",
-            "no",
-            "--dir",
-            tempfile.gettempdir(),
-        ]
+        listen = ["--bind", "127.0.0.1", "--port", str(self.port)]
+        return ["redis-server", *listen, "--save", "", "--appendonly", "no", "--dir", str(self.directory), *self.options]
 
     def flush(self):
         self.client.flushall()
@@ -89,6 +80,7 @@ class Postgres(Server):
         self.home = Path(tempfile.mkdtemp(prefix="kkt_poc_pg_"))
         self.clock = Clock(path=self.home / "clock") if clocked else None
         self.dsn = {"host": "127.0.0.1", "port": self.port, "user": "odoo"}
+        self.maintenance = {**self.dsn, "database": "postgres"}
 
     def environment(self):
         return super().environment() | (self.clock.environment if self.clock else {})
@@ -112,7 +104,7 @@ class Postgres(Server):
 
     def ready(self):
         with suppress(psycopg2.OperationalError):
-            psycopg2.connect(dbname="postgres", connect_timeout=2, **self.dsn).close()
+            psycopg2.connect(connect_timeout=2, **self.maintenance).close()
             return True
         return False
 
@@ -214,6 +206,10 @@ class Database:
     def execute(self, statement: str, *parameters) -> int:
         """Run a statement that returns no rows; return the number of rows it touched."""
         return self._run(statement, parameters)
+
+    def wake_crons(self):
+        """Have the cron threads of its servers look, as Odoo does when a job is triggered."""
+        self._maintain(f"NOTIFY cron_trigger, '{self.name}'")
 
     def __enter__(self):
         return self.create()

@@ -21,6 +21,7 @@ WAITING = """
       FROM kkt_receipt r WHERE r.state IN ('pending', 'sending') ORDER BY r.register_id, r.queue_number
 """
 GUARDED = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND classid = 4934484"
+WAIT_FOR_A_ROW = "SELECT count(*) FROM pg_locks WHERE locktype = 'transactionid' AND NOT granted"
 OPEN = (
     "UPDATE kkt_circuit_breaker SET state = 'open', failure_count = 5, version = version + 1,"
     " opened_at = clock_timestamp() AT TIME ZONE 'UTC',"
@@ -253,7 +254,7 @@ def test_a_claim_waits_for_a_breaker_that_is_about_to_open(sold, deliverer):
     with closing(psycopg2.connect(dbname=sold.database.name, **sold.database.dsn)) as opening:
         opening.cursor().execute(OPEN, (60,))
         claiming.start()
-        claiming.join(0.5)
+        wait_until(lambda: sold.database.value(WAIT_FOR_A_ROW) or not claiming.is_alive(), 300, "the claim at the breaker's row")
         waits = claiming.is_alive()
         opening.commit()
     claiming.join(30)

@@ -1,17 +1,41 @@
+import ssl
+import subprocess
+
 import harness.product  # noqa: F401  (tests import the product's package without Odoo)
 import pytest
-from unit.servers import running_postgres, running_redis
+import requests.adapters
+from harness.stack import Postgres, Redis
 
 
 @pytest.fixture
-def redis_server(tmp_path):
+def redis_server():
     """An empty Redis of this test's own."""
-    with running_redis(tmp_path / "redis") as server:
+    with Redis() as server:
         yield server
 
 
 @pytest.fixture(scope="session")
 def postgres():
     """One PostgreSQL for all tests; a test that stops it must start it again."""
-    with running_postgres() as server:
+    with Postgres() as server:
         yield server
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory):
+    """A certificate for localhost, signed by itself: (path of the certificate, the server's TLS context)."""
+    path = tmp_path_factory.mktemp("tls")
+    command = "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost"
+    command += " -addext subjectAltName=DNS:localhost"
+    subprocess.run(
+        [*command.split(), "-keyout", path / "key", "-out", path / "crt"], check=True, capture_output=True
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(path / "crt", path / "key")
+    return str(path / "crt"), context
+
+
+@pytest.fixture
+def trusted(authority, monkeypatch):
+    monkeypatch.setattr(requests.adapters, "DEFAULT_CA_BUNDLE_PATH", authority[0])
+    return authority[1]

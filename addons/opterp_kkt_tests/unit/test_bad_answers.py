@@ -12,7 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from opterp_kkt.transports import MESSAGE_LENGTH, Answer, Document, Outcome
 from opterp_kkt.transports.http import BODY_LIMIT
-from unit.test_transport_http import ACK, ACKNOWLEDGEMENT, DOCUMENT, KEY, TOKEN, meeting, says, sends
+from unit.transport_peer import ACK, ACKNOWLEDGEMENT, DOCUMENT, KEY, TOKEN, meeting, says, sends
 
 EXAMPLES = 3000 if os.environ.get("SLOW") else 150
 SOON = 0.4  # s: the deadline of what never ends

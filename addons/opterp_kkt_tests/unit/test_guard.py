@@ -11,7 +11,7 @@ import pytest
 from delivery.guard import Guard
 from delivery.locks import GUARD as LOCK_CLASS
 from delivery.session import SessionLost
-from unit.servers import python_process
+from harness.processes import python_process
 
 HOLDER = """
 import json, sys
@@ -28,7 +28,7 @@ def guards(postgres):
     opened = []
 
     def make(**parameters):
-        opened.append(Guard({**postgres.dsn, **parameters}))
+        opened.append(Guard({**postgres.maintenance, **parameters}))
         return opened[-1]
 
     yield make
@@ -38,7 +38,7 @@ def guards(postgres):
 
 @pytest.fixture
 def admin(postgres):
-    connection = psycopg2.connect(**postgres.dsn)
+    connection = psycopg2.connect(**postgres.maintenance)
     connection.autocommit = True
     yield connection.cursor()
     connection.close()
@@ -63,7 +63,7 @@ def terminate_in_the_middle(admin, pid):
 @contextmanager
 def holding_process(postgres, register_id):
     """An OS process that tried to take a guard and, if it got it, keeps it."""
-    with python_process(HOLDER, json.dumps(postgres.dsn), str(register_id)) as process:
+    with python_process(HOLDER, json.dumps(postgres.maintenance), str(register_id)) as process:
         process.acquired = process.stdout.readline() == "True\n"
         yield process
 
@@ -252,7 +252,7 @@ def _once_recovered(guards):
 def test_postgres_restarted(guards, postgres):
     guard = guards()
     guard.acquire(1)
-    postgres.stop()
+    postgres.kill()
     try:
         with pytest.raises(SessionLost):
             guard.acquire(1)
@@ -377,18 +377,18 @@ def test_session_settings(guards):
 
 
 def test_settings_win_over_the_database_and_keep_the_dsns(guards, admin):
-    admin.execute("ALTER ROLE kkt SET default_transaction_isolation = 'serializable'")
+    admin.execute("ALTER ROLE odoo SET default_transaction_isolation = 'serializable'")
     try:
         guard = guards(application_name="odoo-1", options="-c work_mem=1234kB")
     finally:
-        admin.execute("ALTER ROLE kkt RESET default_transaction_isolation")
+        admin.execute("ALTER ROLE odoo RESET default_transaction_isolation")
     assert shown(guard, "transaction_isolation", "work_mem", "application_name") == [
         "read committed", "1234kB", "opterp_kkt",
     ]  # fmt: skip
 
 
 def test_dsn_may_be_a_uri(postgres):
-    uri = f"postgresql://kkt@127.0.0.1:{postgres.port}/postgres"
+    uri = f"postgresql://odoo@127.0.0.1:{postgres.port}/postgres"
     with Guard({"dsn": uri, "application_name": "odoo-1"}) as guard:
         assert guard.acquire(1)
         assert shown(guard, "application_name", "tcp_keepalives_idle") == ["opterp_kkt", "5"]

@@ -1,14 +1,14 @@
 import os
-import socket
 import sys
-import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, suppress
 
 import pytest
 from delivery.lease import Lease, LeaseLost, LeaseUnavailable, connect
-from unit.servers import free_port, python_process, running_redis
+from harness.processes import free_port, python_process, wait_until
+from harness.stack import Redis
+from unit.transport_peer import Peer, sends
 
 KEY = "kkt:test:register:1"
 PATIENCE = 60.0  # s: Redis has so long where it should answer; only who lets it hang takes the product's own
@@ -92,7 +92,7 @@ def test_one_of_many_processes_gets_it(redis_server):
             process.stdin.write("go\n")
         outcomes = [process.stdout.readline().strip() for process in processes]
     assert sorted(outcomes) == ["False", "False", "True"]
-    assert redis_server.admin().get(KEY) == f"holder {outcomes.index('True')}"
+    assert redis_server.client.get(KEY) == f"holder {outcomes.index('True')}"
 
 
 def test_one_of_many_threads_gets_it_on_a_shared_client(redis_server):
@@ -142,7 +142,7 @@ def test_lease_expires_for_others_and_for_itself(lease_of):
 
 
 def test_renewal_extends(lease_of, redis_server):
-    lease, admin = lease_of("first"), redis_server.admin()
+    lease, admin = lease_of("first"), redis_server.client
     lease.acquire()
     for _ in range(4):
         before = admin.pexpiretime(KEY)
@@ -158,7 +158,7 @@ def test_default_time_to_live(lease_of, redis_server):
     lease, began = lease_of("first"), time.monotonic()
     lease.take_over()
     assert_ends(lease, began, 30)
-    assert redis_server.admin().pttl(KEY) <= 30_000
+    assert redis_server.client.pttl(KEY) <= 30_000
 
 
 @pytest.mark.parametrize("operation", ["acquire", "take_over", "renew"])
@@ -207,7 +207,7 @@ def test_taken_over(lease_of, redis_server):
     assert first.remaining == 0
     assert not first.release()
     assert first.current_holder() == "second"
-    assert redis_server.admin().pttl(KEY) <= 5000  # neither call touched it
+    assert redis_server.client.pttl(KEY) <= 5000  # neither call touched it
 
 
 def test_take_over_of_a_free_lease(lease_of):
@@ -219,7 +219,7 @@ def test_take_over_of_a_free_lease(lease_of):
 def test_renewal_sets_a_flushed_lease_again(lease_of, redis_server):
     lease = lease_of("first")
     lease.acquire()
-    redis_server.admin().flushall()
+    redis_server.client.flushall()
     began = time.monotonic()
     lease.renew()
     assert lease.current_holder() == "first"
@@ -230,7 +230,7 @@ def test_renewal_sets_a_flushed_lease_again(lease_of, redis_server):
 def test_renewal_after_a_flush_yields_to_another(lease_of, redis_server):
     first, second = lease_of("first"), lease_of("second")
     first.acquire()
-    redis_server.admin().flushall()
+    redis_server.client.flushall()
     assert second.acquire()
     with pytest.raises(LeaseLost):
         first.renew()
@@ -242,7 +242,7 @@ def test_renewal_after_a_flush_yields_to_another(lease_of, redis_server):
 def test_redis_restarted_empty(lease_of, redis_server):
     lease = lease_of("first")
     lease.acquire()
-    redis_server.stop()
+    redis_server.kill()
     assert_unavailable(lease)
     redis_server.start()
     lease.renew()
@@ -259,7 +259,7 @@ def test_redis_hung(lease_of, redis_server, impatient, connected):
     lease = lease_of("first")
     if connected:
         once_answered(lease.take_over)
-    with redis_server.hung():
+    with redis_server.paused():
         assert_unavailable(lease)
     once_answered(lease.take_over)
     assert once_answered(lease.current_holder) == "first"
@@ -270,82 +270,59 @@ def test_failed_renewal_adds_no_time(lease_of, redis_server, impatient):
     once_answered(lease.take_over)
     time.sleep(0.4)  # more than the failing call takes
     before = lease.remaining
-    with redis_server.hung():
+    with redis_server.paused():
         assert_unavailable(lease, ["renew"])
     assert 0 < lease.remaining < before
 
 
 def test_read_only_replica(lease_of, redis_server, tmp_path):
     lease_of("first").acquire()
-    redis_server.admin().config_set("repl-diskless-sync-delay", 0)
-    with running_redis(tmp_path / "replica", "--replicaof", f"127.0.0.1 {redis_server.port}") as replica:
-        while replica.admin().get(KEY) != "first":
-            time.sleep(0.02)
+    redis_server.client.config_set("repl-diskless-sync-delay", 0)
+    with Redis("--replicaof", f"127.0.0.1 {redis_server.port}", directory=tmp_path) as replica:
+        wait_until(lambda: replica.client.get(KEY) == "first", PATIENCE, "replication")
         lease = Lease(connect(replica.url), KEY, "first")
         assert_unavailable(lease, ["acquire", "take_over", "renew", "release"])
         assert lease.current_holder() == "first"
 
 
 def test_loading(tmp_path):
-    with running_redis(tmp_path / "redis") as server:
-        server.admin().mset({f"key {n}": os.urandom(1000) for n in range(5000)})
-        server.admin().save()
+    with Redis(directory=tmp_path) as server:
+        server.client.mset({f"key {n}": os.urandom(1000) for n in range(5000)})
+        server.client.save()
     slow = ["--key-load-delay", "10000", "--loading-process-events-interval-bytes", "1024"]
-    with running_redis(tmp_path / "redis", *slow) as server:
+    with Redis(*slow, directory=tmp_path) as server:
         assert_unavailable(Lease(connect(server.url), KEY, "first"))
 
 
 def test_out_of_memory(lease_of, redis_server):
-    redis_server.admin().config_set("maxmemory", 1)
+    redis_server.client.config_set("maxmemory", 1)
     assert_unavailable(lease_of("first"), ["acquire", "take_over", "renew"])
 
 
 @pytest.mark.parametrize("password", ["", ":wrong@"])
-def test_password(tmp_path, password):
-    with running_redis(tmp_path / "redis", "--requirepass", "right") as server:
+def test_password(password):
+    with Redis("--requirepass", "right") as server:
         assert_unavailable(Lease(connect(server.url.replace("//", f"//{password}")), KEY, "first"))
         lease = Lease(connect(server.url.replace("//", "//:right@")), KEY, "first")
         assert lease.acquire()
 
 
 def test_value_that_is_no_text(lease_of, redis_server):
-    redis_server.admin().set(KEY, b"\xff")
+    redis_server.client.set(KEY, b"\xff")
     assert_unavailable(lease_of("first"), ["current_holder"])
     assert not lease_of("first").acquire()
 
 
 def test_key_of_another_type(lease_of, redis_server):
-    redis_server.admin().rpush(KEY, "not a lease")
+    redis_server.client.rpush(KEY, "not a lease")
     assert_unavailable(lease_of("first"), ["renew", "release", "current_holder"])
-
-
-@contextmanager
-def speaking(answer: bytes):
-    """A server that is not Redis: says its word to everybody and closes; yields its address and those who came."""
-    came = []
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-
-        def serve():
-            while True:
-                try:
-                    client, _ = listener.accept()
-                except OSError:
-                    return
-                came.append(client)
-                with client:
-                    client.recv(1000)
-                    client.sendall(answer)
-
-        threading.Thread(target=serve, daemon=True).start()
-        yield f"redis://127.0.0.1:{listener.getsockname()[1]}/0", came
-        listener.shutdown(socket.SHUT_RDWR)
 
 
 @pytest.mark.parametrize("answer", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"", b":\r\n", b"$x\r\n"])
 def test_not_a_redis(answer):
-    with speaking(answer) as (url, came):
-        assert_unavailable(Lease(connect(url), KEY, "first"))
-        assert len(came) == len(OPERATIONS), "each is tried once"
+    with Peer(sends(answer), reading=lambda connection: connection.recv(1000)) as peer:
+        assert_unavailable(Lease(connect(f"redis://127.0.0.1:{peer.port}/0"), KEY, "first"))
+        assert peer.connections == len(OPERATIONS), "each is tried once"
 
 
 @pytest.mark.parametrize("url", ["", "localhost:6379", "http://localhost", "redis://localhost:port"])
@@ -355,8 +332,8 @@ def test_malformed_url(url):
 
 
 def test_unix_socket(tmp_path):
-    with running_redis(tmp_path / "redis", "--unixsocket", "redis.sock") as server:
-        lease = Lease(connect(f"unix://{tmp_path}/redis/redis.sock?db=0"), KEY, "first")
+    with Redis("--unixsocket", "redis.sock", directory=tmp_path) as server:
+        lease = Lease(connect(f"unix://{tmp_path}/redis.sock?db=0"), KEY, "first")
         assert lease.acquire()
-        server.stop()
+        server.kill()
         assert_unavailable(lease)

@@ -13,7 +13,7 @@ SESSIONS = "SELECT pid FROM pg_stat_activity WHERE application_name = 'opterp_kk
 @pytest.fixture
 def listener(postgres):
     """A cron worker's connection."""
-    connection = psycopg2.connect(**postgres.dsn)
+    connection = psycopg2.connect(**postgres.maintenance)
     connection.autocommit = True
     connection.cursor().execute("LISTEN cron_trigger")
     yield connection
@@ -37,7 +37,7 @@ def sessions(listener):
 
 
 def test_crons_hear_of_each_call_over_one_connection(postgres, listener):
-    notifier = Notifier(postgres.dsn)
+    notifier = Notifier(postgres.maintenance)
     notifier.call_in(0.0, "shop")
     assert heard(listener) == ["shop"]
     notifier.call_in(0.0, "shop")
@@ -54,7 +54,7 @@ def test_calls_that_are_still_to_come_serve_all_who_ask(postgres, listener, monk
             super().run()
 
     monkeypatch.setattr(sys.modules[Notifier.__module__], "Timer", LateTimer)
-    notifier = Notifier(postgres.dsn)
+    notifier = Notifier(postgres.maintenance)
     for _ in range(20):
         notifier.call_in(0.0, "shop")
     notifier.call_in(0.0, "other")
@@ -63,7 +63,7 @@ def test_calls_that_are_still_to_come_serve_all_who_ask(postgres, listener, monk
 
 
 def test_a_connection_that_postgresql_ended_is_replaced(postgres, listener):
-    notifier = Notifier(postgres.dsn)
+    notifier = Notifier(postgres.maintenance)
     notifier.call_in(0.0, "shop")
     assert heard(listener) == ["shop"]
     for pid in sessions(listener):
@@ -76,7 +76,7 @@ def test_without_postgresql_nothing_is_raised(postgres, monkeypatch):
     raised = []
     monkeypatch.setattr(threading, "excepthook", raised.append)
     before = set(threading.enumerate())
-    Notifier({**postgres.dsn, "port": 1}).call_in(0.05, "shop")
+    Notifier({**postgres.maintenance, "port": 1}).call_in(0.05, "shop")
     calls = set(threading.enumerate()) - before
     for call in calls:
         call.join()

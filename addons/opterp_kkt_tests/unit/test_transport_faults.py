@@ -1,0 +1,189 @@
+"""Every way in which an exchange can fail, within the time that it has: certainly not sent, or nobody knows."""
+
+import socket
+import threading
+import time
+
+import pytest
+from harness.processes import free_port
+from opterp_kkt.transports import Document, Outcome
+from unit.transport_peer import (
+    ACK,
+    DOCUMENT,
+    DRIPS,
+    HTML,
+    KEY,
+    PATIENCE,
+    SOON,
+    A,
+    Peer,
+    U,
+    assert_unavailable,
+    black_hole,
+    closes,
+    hangs,
+    meeting,
+    resets,
+    response,
+    says,
+    send_to,
+    sends,
+    then,
+    transport_to,
+)
+
+# Not sent for certain.
+
+
+def test_connection_refused():
+    with transport_to(f"http://127.0.0.1:{free_port()}") as transport:
+        assert_unavailable(transport, "refused")
+
+
+def test_connect_timeout():
+    with black_hole() as (host, port), transport_to(f"http://{host}:{port}", SOON) as transport:
+        assert_unavailable(transport, "^timed out$")  # by our deadline: the kernel would say so minutes later, in other words
+
+
+def test_unknown_name(monkeypatch):
+    def fails(*args, **kwargs):
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", fails)
+    with transport_to("http://ofd.invalid") as transport:
+        assert_unavailable(transport, "Name or service not known")
+
+
+def test_dead_name_server(monkeypatch):
+    end = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **kwargs: end.wait(PATIENCE))
+    with transport_to("http://ofd.invalid", SOON) as transport:
+        assert_unavailable(transport, "no name server answers about ofd.invalid")  # it still does not
+    end.set()
+
+
+def find(monkeypatch, *addresses, family=socket.AF_INET):
+    """The name resolves to these; only the first is of another family."""
+    found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", address) for address in addresses]
+    found[0] = (family, *found[0][1:])
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **kwargs: found)
+
+
+@pytest.fixture
+def allowed(monkeypatch):
+    """The seconds that the sockets of this thread were told, one after the other: what is left, as the transport counts."""
+    told, tell, ours = [], socket.socket.settimeout, threading.current_thread()
+
+    def settimeout(self, seconds):
+        if seconds and threading.current_thread() is ours:
+            told.append(seconds)
+        tell(self, seconds)
+
+    monkeypatch.setattr(socket.socket, "settimeout", settimeout, raising=False)
+    return told
+
+
+def test_a_dead_address_leaves_time_for_the_next(monkeypatch, allowed):
+    with black_hole() as dead, meeting(says(200, ACK), timeout=4.0) as (transport, peer):
+        find(monkeypatch, dead, ("127.0.0.1", peer.port))
+        answer = transport.send(DOCUMENT)
+    assert answer.outcome is A and allowed[0] <= 2.0, "half of the time for the dead address, half for the other"
+
+
+def test_an_address_family_that_the_machine_lacks_is_passed_over(monkeypatch):
+    with meeting(says(200, ACK)) as (transport, peer):
+        find(monkeypatch, ("::1", 1), ("127.0.0.1", peer.port), family=250)
+        assert transport.send(DOCUMENT).outcome is A
+
+
+def test_tls_with_a_plain_server():
+    with Peer(reading=lambda connection: connection.sendall(HTML)) as peer:
+        with transport_to(f"https://localhost:{peer.port}") as transport:
+            assert_unavailable(transport, "SSL")
+
+
+def test_tls_handshake_that_hangs():
+    with Peer(reading=hangs) as peer, transport_to(f"https://localhost:{peer.port}", SOON) as transport:
+        assert_unavailable(transport, "timed out")
+
+
+# Sent, or nobody knows.
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        pytest.param(closes, id="closed"),
+        pytest.param(resets, id="reset"),
+        pytest.param(then(sends(response(200, ACK)[:40]), resets), id="reset in the answer"),
+    ],
+)
+@pytest.mark.parametrize("kept", [False, True], ids=["new connection", "kept connection"])
+def test_a_connection_that_breaks_after_sending(act, kept):
+    acts = [says(200, ACK), act] if kept else [act]
+    with meeting(*acts) as (transport, peer):
+        if kept:
+            assert transport.send(DOCUMENT).outcome is A
+        answer = transport.send(DOCUMENT)
+        assert (answer.outcome, answer.http_status) == (U, None)
+        assert (peer.connections, len(peer.requests)) == (1, len(acts)), "nothing is sent twice"
+
+
+@pytest.mark.parametrize("act", DRIPS)
+@pytest.mark.parametrize("kept", [False, True], ids=["new connection", "kept connection"])
+def test_the_deadline_is_a_total(act, kept):
+    with meeting(*([says(200, ACK)] if kept else []), act, timeout=SOON) as (transport, _):
+        if kept:
+            transport.send(DOCUMENT)
+            time.sleep(SOON)  # an idle connection's timeout is no request's
+        answer = transport.send(DOCUMENT)
+    assert (answer.outcome, answer.message) == (U, "timed out"), "or the peer came to its end"
+
+
+@pytest.mark.parametrize("encrypted", [False, True], ids=["plain", "tls"])
+def test_the_deadline_holds_while_sending(trusted, encrypted):
+    parts, given_up = [], threading.Event()
+
+    def reads_slowly(connection):
+        while not given_up.wait(0.05) and (part := connection.recv(16384)):
+            parts.append(len(part))
+
+    with Peer(reading=reads_slowly, tls=trusted if encrypted else None) as peer:
+        with transport_to(peer.url, SOON) as transport:
+            answer = transport.send(Document(KEY, "x" * 30_000_000, 1))
+            given_up.set()
+    assert answer.outcome is U and answer.message.endswith("timed out")
+    assert sum(parts) < 15_000_000, "it gave up in the middle of sending"
+
+
+@pytest.mark.parametrize(
+    "encrypted", [False, True], ids=["then the answer hangs", "then the handshake hangs"]
+)
+def test_the_time_that_connecting_took_is_gone(monkeypatch, allowed, encrypted):
+    with black_hole() as dead, Peer(hangs, reading=hangs if encrypted else None) as peer:
+        find(monkeypatch, dead, ("127.0.0.1", peer.port))
+        with transport_to(f"{'https' if encrypted else 'http'}://localhost:{peer.port}", 1.0) as transport:
+            answer = transport.send(DOCUMENT)
+    assert answer.outcome is (Outcome.UNAVAILABLE if encrypted else U)
+    dead_address, *others = allowed
+    assert others and dead_address + max(others) <= 1.0, "the dead address had its share, the other has what is left"
+
+
+def test_an_endless_answer_is_cut():
+    def floods(connection):
+        connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+        while True:
+            connection.sendall(b" " * 65536)
+
+    answer = send_to(floods)
+    assert (answer.outcome, answer.http_status) == (U, 200), "read up to the limit, not up to the deadline"
+
+
+def test_each_request_has_the_whole_time_again(allowed):
+    with meeting(then(lambda _: time.sleep(SOON), says(200, ACK))) as (transport, peer):
+        for _ in range(3):
+            allowed.clear()
+            answer = transport.send(DOCUMENT)
+            ours = answer.duration - SOON  # the most that can have gone before a socket was told
+            assert answer.outcome is A and max(allowed) >= PATIENCE - ours, "less is left after the request before"
+        assert peer.connections == 1
