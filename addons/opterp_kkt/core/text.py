@@ -53,3 +53,9 @@ def _nearest(character: str) -> str:
     """The character, or its letter without the accent, or nothing."""
     letter = unicodedata.normalize("NFD", character)[0]
     return character if _representable(character) else letter if _representable(letter) else ""
+
+
+def lost(text: str) -> str:
+    """The characters that a fiscal document can't hold, nor anything that reads the same."""
+    text = unicodedata.normalize("NFC", text).translate(TRANSLATION)
+    return "".join(dict.fromkeys(character for character in text if not _representable(character)))

@@ -18,6 +18,7 @@ from . import (
     kkt_receipt_handling,
     kkt_register,
     kkt_register_delivery,
+    kkt_register_master_data,
     kkt_register_numbers,
     kkt_register_sale_lock,
     kkt_watch,
@@ -29,5 +30,6 @@ from . import (
     pos_session,
     product_template,
     res_config_settings,
+    res_partner,
     uom_uom,
 )

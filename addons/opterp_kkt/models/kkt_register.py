@@ -1,4 +1,3 @@
-import re
 from uuid import uuid4
 
 from odoo import api, fields, models
@@ -6,7 +5,6 @@ from odoo.exceptions import AccessError, UserError, ValidationError
 
 from odoo.addons.base.models.res_partner import _tz_get
 
-from ..core.inn import is_inn
 from ..drivers import DRIVERS
 from .big_integer import BigInteger
 
@@ -48,7 +46,9 @@ class KktRegister(models.Model):
         'pos.config', "Point of Sale", check_company=True, tracking=True, ondelete='restrict',
         help="One register serves one point of sale.")
     serial_number = fields.Char(required=True, tracking=True)
-    registration_number = fields.Char("Registration Number (RNM)", required=True, tracking=True, help="16 digits (tag 1037).")
+    registration_number = fields.Char(
+        "Registration Number (RNM)", required=True, tracking=True,
+        help="16 digits (tag 1037). The last six are a check of the first ten, the INN and the serial number.")
     fiscal_drive_number = fields.Char("Fiscal Drive (FN)", required=True, tracking=True, help="16 digits (tag 1041).")
     driver = fields.Selection(
         [(name, driver.label) for name, driver in DRIVERS.items()], required=True, default='emulator',
@@ -78,17 +78,6 @@ class KktRegister(models.Model):
     _numbers_positive = models.Constraint(
         'CHECK (last_fd_number >= 0 AND last_queue_number >= 0)', "Numbers of documents only grow.")
 
-    @api.constrains('registration_number', 'fiscal_drive_number', 'driver')
-    def _check_numbers(self):
-        for register in self:
-            if not re.fullmatch('[0-9]{16}', register.registration_number):
-                raise ValidationError(self.env._("A registration number (RNM) has 16 digits."))
-            if not re.fullmatch('[0-9]{16}', register.fiscal_drive_number):
-                raise ValidationError(self.env._("A fiscal drive number (FN) has 16 digits."))
-            if register.driver == 'emulator' and not register.fiscal_drive_number.startswith('9999'):
-                raise ValidationError(self.env._(
-                    "The emulated register only takes fiscal drive numbers that start with 9999, which are reserved for tests."))
-
     @api.constrains('active', 'ofd_id')
     def _check_ofd_active(self):
         for register in self:
@@ -96,13 +85,6 @@ class KktRegister(models.Model):
                 raise ValidationError(self.env._(
                     "The operator %(ofd)s is archived, so nothing is sent to it. Choose another one for %(register)s, or"
                     " un-archive the operator first.", ofd=register.ofd_id.name, register=register.name))
-
-    @api.constrains('company_id')
-    def _check_company_vat(self):
-        for company in self.company_id:
-            if not is_inn(company.vat):
-                raise ValidationError(self.env._(
-                    "%(company)s has no valid INN as its tax ID, and a fiscal receipt must state one.", company=company.name))
 
     @api.model_create_multi
     def create(self, vals_list):

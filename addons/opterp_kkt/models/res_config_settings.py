@@ -5,6 +5,7 @@ class ResConfigSettings(models.TransientModel):
     _inherit = 'res.config.settings'
 
     pos_kkt_register_id = fields.Many2one(related='pos_config_id.kkt_register_id')
+    pos_kkt_check_list = fields.Html(related='pos_kkt_register_id.check_list')
 
     def action_open_kkt_register(self):
         """Open the register of this point of sale, or a new one for it."""

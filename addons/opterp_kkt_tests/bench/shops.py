@@ -25,12 +25,14 @@ for number in range(1, {TILLS} + 1):
 env.cr.commit()
 """
 REGISTERS = """
+from odoo.addons.opterp_kkt.core.registration_number import complete
 env = env(user=env.ref('base.user_admin'))
 ofd = env['kkt.ofd'].create({'name': 'Nobody', 'url': 'http://127.0.0.1:9'})
 for config in env['pos.config'].search([('name', '=like', 'Till %')]):
     env['kkt.register'].create({
         'name': config.name, 'pos_config_id': config.id, 'ofd_id': ofd.id, 'serial_number': f'{config.id:020}',
-        'registration_number': f'{config.id:016}', 'fiscal_drive_number': f'9999{config.id:012}',
+        'registration_number': complete(f'{config.id:010}', env.company.vat, f'{config.id:020}'),
+        'fiscal_drive_number': f'9999{config.id:012}',
         'retail_address': 'Moscow', 'retail_place': 'Shop'})
 env.cr.commit()
 """

@@ -3,6 +3,7 @@
 happened.
 """
 
+from binascii import crc_hqx
 from contextlib import ExitStack
 
 from harness import judge
@@ -75,17 +76,25 @@ def add_tills(admin: Client, count: int) -> list[int]:
 
 def _add_till(admin: Client, config_id: int, register_id: int) -> int:
     number = admin.first("pos.config", [], ["id"], order="id DESC")["id"] + 1
+    serial_number = f"POC{number:05}"
     config = {"name": f"Till {number}", "payment_method_ids": [(6, 0, _payment_methods(admin, config_id, number))]}
     copy = admin.call("pos.config", "copy", [config_id], config)[0]
     register = {
         "name": f"Register {number}",
         "pos_config_id": copy,
-        "serial_number": f"POC{number:05}",
-        "registration_number": f"{number:016}",
+        "serial_number": serial_number,
+        "registration_number": registration_number(admin, number, serial_number),
         "fiscal_drive_number": f"9999{number:012}",
     }
     admin.call("kkt.register", "copy", [register_id], register)
     return copy
+
+
+def registration_number(admin: Client, number: int, serial_number: str) -> str:
+    """Return a number whose check digits fit to the company and the device, computed without the addon."""
+    inn = admin.first("res.company", [("id", "in", admin.context["allowed_company_ids"])], ["vat"])["vat"]
+    checked = f"{number:010}{inn:0>12}{serial_number:0>20}"
+    return f"{number:010}{crc_hqx(checked.encode(), 0xFFFF):06}"
 
 
 def _payment_methods(admin: Client, config_id: int, number: int) -> list[int]:

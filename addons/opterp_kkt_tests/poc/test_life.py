@@ -12,7 +12,7 @@ from harness import judge, nursery
 from harness.contest import Breaker, set_number
 from harness.judge import is_acceptance
 from harness.processes import new_file, wait_until
-from harness.shop import Shop, read_receipts
+from harness.shop import Shop, read_receipts, registration_number
 from harness.stack import Database, Odoo
 from harness.till import Client, RpcError, Till
 
@@ -415,7 +415,8 @@ def _connect_register(shop: Shop, admin: Client, config_id: int) -> list[str]:
     ofd = admin.call("kkt.ofd", "create", {"name": "Operator", "url": shop.ofd.url})
     register = admin.call("kkt.register", "create", {
         "name": "Register 1", "pos_config_id": config_id, "company_id": company, "ofd_id": ofd, "serial_number": "LIFE1",
-        "registration_number": "1" * 16, "fiscal_drive_number": NEW_DRIVE, "retail_address": "Moscow", "retail_place": "Shop"})
+        "registration_number": registration_number(admin, 1, "LIFE1"), "fiscal_drive_number": NEW_DRIVE,
+        "retail_address": "Moscow", "retail_place": "Shop"})
     domain = [("model", "=", "kkt.register"), ("res_id", "=", register), ("body", "like", "Заказ")]
     return [message["body"] for message in admin.call("mail.message", "search_read", domain, ["body"])]
 

@@ -4,6 +4,7 @@ from . import (
     test_document,
     test_health,
     test_issue,
+    test_master_data,
     test_metrics,
     test_ofd,
     test_processing,

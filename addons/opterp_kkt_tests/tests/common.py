@@ -5,6 +5,7 @@ from copy import deepcopy
 from odoo.tests import new_test_user
 from odoo.tools import mute_logger
 
+from odoo.addons.opterp_kkt.core.registration_number import complete
 from odoo.addons.point_of_sale.tests.common import TestPoSCommon
 
 
@@ -47,7 +48,7 @@ class KktCommon:
             'pos_config_id': pos_config.id,
             'company_id': pos_config.company_id.id,
             'serial_number': f'TEST{number:06}',
-            'registration_number': f'{number:016}',
+            'registration_number': complete(f'{number:010}', pos_config.company_id.vat or '', f'TEST{number:06}'),
             'fiscal_drive_number': f'9999{number:012}',
             'ofd_id': values.get('ofd_id') or cls._create_ofd().id,
             'retail_address': "Moscow, Tverskaya 1",

@@ -283,7 +283,7 @@ class TestReceipt(KktSaleCommon):
 
     def test_stamp_of_a_receipt_built_late_follows_its_sale(self):
         sale = self._sell([(self.frame, 1)])
-        self.company.partner_id.vat = False
+        self._set_in_sql(self.company.partner_id, vat=None)
         refund = self._sell([self._refund_line(sale.lines, 1)], is_refund=True)
         receipt = self._assert_rejected(refund, "has no INN")
         self.company.partner_id.vat = '7700123459'

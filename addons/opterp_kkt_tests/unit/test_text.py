@@ -1,7 +1,7 @@
 """Texts of fiscal documents: what CP866 lacks is replaced, and nothing is longer than its field."""
 
 import pytest
-from core.text import fit
+from core.text import fit, lost
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -36,3 +36,9 @@ def test_always_fits_and_stays(text, length):
     fitted = fit(text, length)
     assert len(fitted.encode("cp866")) <= length
     assert fit(fitted, length) == fitted
+
+
+@pytest.mark.parametrize(("value", "characters"), [
+    ("Оптика «Ясный взгляд» — №1, ёлка…", ""), ("眼鏡 眼 shop", "眼鏡"), ("Café", "é"), ("", "")])
+def test_lost(value, characters):
+    assert lost(value) == characters
