@@ -8,9 +8,10 @@ from .document_error import DocumentError
 from .rules import LARGEST
 from .tlv import DECIMALS
 
-ADVANCES = {1, 2, 3}             # tag 1214: paid before it is handed over
+PREPAYMENT, PART_PREPAYMENT, ADVANCE = 1, 2, 3  # tag 1214: paid before it is handed over
+ADVANCES = {PREPAYMENT, PART_PREPAYMENT, ADVANCE}
 FULL_SETTLEMENT, PART_CREDIT, CREDIT = 4, 5, 6
-GOODS = 1                        # tag 1212
+GOODS, PAYMENT = 1, 10           # tag 1212
 MARKED = {30, 31, 32, 33}        # goods whose codes nothing here checks
 PIECE, OTHER_MEASURE = 0, 255    # tag 2108
 
@@ -95,8 +96,7 @@ class Item:
 def fit_items(items: list[Item], total: int) -> list[Item]:
     """The goods among the items, with their totals fitted to what was paid, to the kopeck.
 
-    FFD 1.2 has no tag for discounts, nor for what Odoo's rounding of taxes or of cash leaves over: both are spread over the
-    goods in proportion.
+    FFD 1.2 has no tag for discounts, nor for what Odoo's rounding of taxes or of cash leaves over: both lower the goods' totals.
 
     :param total: kopecks that the document is about (tag 1020)
     :raises DocumentError: discounts larger than the goods
@@ -105,10 +105,31 @@ def fit_items(items: list[Item], total: int) -> list[Item]:
     gross = sum(item.total for item in goods)
     if not goods or total < 0 or (total and not gross):
         raise DocumentError("negative_total")
-    discount = gross - total
+    for discount in items:
+        if discount.total < 0:
+            goods = _lower(goods, -discount.total, discount.vat_rate)
+    return _lower(goods, sum(item.total for item in goods) - total)
+
+
+def _lower(items, amount, vat_rate=None):
+    """Items whose totals are `amount` less: goods at that rate, if they are worth so much, else all goods, else advances, too."""
+    for among in (
+        lambda item: item.method not in ADVANCES and item.vat_rate == vat_rate,
+        lambda item: item.method not in ADVANCES,
+        lambda item: True,
+    ):
+        worth = sum(item.total for item in items if among(item))
+        if worth and worth >= amount:
+            return _spread(items, amount, worth, among)
+    return items
+
+
+def _spread(items, amount, worth, among):
+    """In proportion to what each is worth."""
     result = []
-    for item in goods:
-        share = discount * item.total // gross if gross else 0
-        discount, gross = discount - share, gross - item.total
+    for item in items:
+        share = amount * item.total // worth if worth and among(item) else 0
+        if among(item):
+            amount, worth = amount - share, worth - item.total
         result.append(replace(item, total=item.total - share))
     return result

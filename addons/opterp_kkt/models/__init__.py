@@ -26,6 +26,7 @@ from . import (
     pos_config,
     pos_order,
     pos_order_line,
+    pos_order_line_advance,
     pos_payment_method,
     pos_session,
     product_template,

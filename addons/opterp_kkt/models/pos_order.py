@@ -103,7 +103,7 @@ class PosOrder(models.Model):
             self.kkt_hlc = False
 
     def _kkt_get_operation_types(self):
-        quantities = self.lines.mapped('qty')
+        quantities = [line.qty for line in self.lines if not line._kkt_get_set_off()]
         types = [SALE] * any(qty > 0 for qty in quantities) + [REFUND] * any(qty < 0 for qty in quantities)
         return types or [REFUND if self.is_refund or self.amount_total < 0 else SALE]
 
@@ -142,13 +142,14 @@ class PosOrder(models.Model):
         head = {'operator': self._kkt_get_cashier(), **register._get_head_values()}
         body = ffd.settlement(int(operation_type), items, paid, head, register._get_day())
         for line, item in zip(self._kkt_get_lines(operation_type), items, strict=True):
-            line.kkt_vat_rate = item.stated_rate
+            line._kkt_keep(item)
         return body
 
     def _kkt_get_lines(self, operation_type):
         """The order's lines that belong into one document. A combo's own line has no price, its parts have."""
         sign = 1 if operation_type == SALE else -1
-        return self.lines.filtered(lambda line: sign * line.qty > 0 and not line.combo_line_ids)
+        return self.lines.filtered(
+            lambda line: sign * line.qty > 0 and not line.combo_line_ids and not line._kkt_get_set_off())
 
     def _kkt_get_items(self, operation_type):
         return [line._kkt_get_item() for line in self._kkt_get_lines(operation_type)]
@@ -160,6 +161,9 @@ class PosOrder(models.Model):
         for payment in self.payment_ids:
             form = payment.payment_method_id._kkt_get_form()
             paid[form] = paid.get(form, 0) + sign * round(payment.amount * 100)
+        for line in self.lines:
+            if amount := line._kkt_get_set_off():
+                paid['prepaid'] = paid.get('prepaid', 0) + sign * amount
         return paid
 
     def _kkt_get_cashier(self):

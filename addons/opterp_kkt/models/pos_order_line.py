@@ -3,7 +3,7 @@ from decimal import Decimal
 from odoo import fields, models
 
 from ..core.document_error import DocumentError
-from ..core.lines import GOODS, PIECE, Item
+from ..core.lines import ADVANCES, GOODS, PAYMENT, PIECE, Item
 from ..core.vat import NOT_SUBJECT_TO_VAT
 
 
@@ -19,15 +19,25 @@ class PosOrderLine(models.Model):
 
     def _kkt_get_item(self):
         signed = self.refunded_orderline_id._kkt_get_signed_rate()
+        method = self._kkt_get_method()
+        goods = method not in ADVANCES
         return Item(
-            name=self.full_product_name or self.product_id.display_name,
+            name=self._kkt_get_name(),
             quantity=abs(Decimal(str(self.qty))),
             total=self._kkt_get_total(),
             vat_rate=signed or self._kkt_get_vat_rate(),
-            subject=int(self.product_id.kkt_payment_subject or GOODS),
-            measure=self.product_uom_id.kkt_measure if self.product_uom_id else PIECE,
+            subject=int(self.product_id.kkt_payment_subject or GOODS) if goods else PAYMENT,
+            measure=self.product_uom_id.kkt_measure if self.product_uom_id and goods else PIECE,
+            method=method,
             of_earlier_sale=bool(signed),
         )
+
+    def _kkt_keep(self, item):
+        """What was signed, for a refund."""
+        self.write({'kkt_vat_rate': item.stated_rate, 'kkt_settlement_method': item.method})
+
+    def _kkt_get_name(self):
+        return self.full_product_name or self.product_id.display_name
 
     def _kkt_get_total(self):
         """Kopecks of the line; a discount is negative, in a sale as in a refund.
@@ -42,7 +52,7 @@ class PosOrderLine(models.Model):
         taxes = self.tax_ids_after_fiscal_position
         rates = set(taxes.flatten_taxes_hierarchy().mapped('kkt_vat_rate'))
         if len(rates) > 1 or False in rates:
-            raise DocumentError('vat_rate', name=self.full_product_name or self.product_id.display_name)
+            raise DocumentError('vat_rate', name=self._kkt_get_name())
         return int(rates.pop()) if rates else NOT_SUBJECT_TO_VAT
 
     def _kkt_get_signed_rate(self):
