@@ -1,7 +1,9 @@
 from . import (
     test_bad_input,
+    test_baskets,
     test_breaker_model,
     test_document,
+    test_flows,
     test_health,
     test_issue,
     test_master_data,
