@@ -6,8 +6,8 @@ from odoo import api, fields, models
 from odoo.exceptions import ValidationError
 
 from ..core import registration_number, text
-from ..core.inn import is_inn
 from ..core.ffd import RECEIPT
+from ..core.inn import is_inn
 from ..core.tags import TAGS
 
 LARGEST_USER_PROPERTY = TAGS[1084].length - 8  # the heads of two tags
@@ -129,7 +129,9 @@ class KktRegister(models.Model):
             return self.env._(
                 "The additional requisite and its value have more than %s characters together. Shorten them.",
                 LARGEST_USER_PROPERTY)
-        return self._get_text_problem(self, 'user_property_name', 1085) or self._get_text_problem(self, 'user_property_value', 1086)
+        return (
+            self._get_text_problem(self, 'user_property_name', 1085)
+            or self._get_text_problem(self, 'user_property_value', 1086))
 
     def _get_head_values(self):
         properties = {'propertyName': self.user_property_name, 'propertyValue': self.user_property_value}

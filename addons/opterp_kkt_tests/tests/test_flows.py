@@ -164,7 +164,8 @@ class TestFlows(BasketCase):
         product = program.reward_ids.discount_line_product_id
         taxes = product.taxes_id if taxes is None else taxes
         return self._line(
-            product, 1, -amount, taxes, is_reward_line=True, reward_id=program.reward_ids.id, reward_identifier_code="1", **values)
+            product, 1, -amount, taxes, is_reward_line=True, reward_id=program.reward_ids.id, reward_identifier_code="1",
+            **values)
 
     def test_gift_card_sold_and_spent(self):
         product, program, card = self._create_wallet('gift_card')
@@ -212,4 +213,5 @@ class TestFlows(BasketCase):
             ("Frame", 801000, 1, 801000, 6, None, 4, 1, 0),
             ("Sunglasses", 449100, 1, 449100, 11, 80985, 4, 1, 0),
             ("Gift card", 500000, 1, 500000, 6, None, 3, 10, 0),
-        ], totalSum=1750100, cashTotalSum=1750100, ndsNo=1301000, amountsReceiptNds={'amountsNds': [{'nds': 11, 'ndsSum': 80985}]})
+        ], totalSum=1750100, cashTotalSum=1750100, ndsNo=1301000,
+            amountsReceiptNds={'amountsNds': [{'nds': 11, 'ndsSum': 80985}]})

@@ -123,7 +123,8 @@ class TestMasterData(KktSaleCommon):
         self.assertEqual(document['propertiesData'], "A-17")
         self.assertEqual(document['properties'], {'propertyName': "Лицензия", 'propertyValue': "Л041-01137-77"})
         self.register.write({'receipt_property': False, 'user_property_name': False, 'user_property_value': False})
-        self.assertFalse({'propertiesData', 'properties'} & set(self._get_document(self._sell([(self.frame, 1)]).kkt_receipt_ids)))
+        document = self._get_document(self._sell([(self.frame, 1)]).kkt_receipt_ids)
+        self.assertFalse({'propertiesData', 'properties'} & set(document))
 
     def test_additional_requisites_fit(self):
         self._assert_refused("longer than the 16", receipt_property="1" * 17)

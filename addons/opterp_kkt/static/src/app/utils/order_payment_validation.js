@@ -1,7 +1,52 @@
+import { _t } from "@web/core/l10n/translation";
 import { patch } from "@web/core/utils/patch";
+import { AlertDialog } from "@web/core/confirmation_dialog/confirmation_dialog";
+import { ask } from "@point_of_sale/app/utils/make_awaitable_dialog";
 import OrderPaymentValidation from "@point_of_sale/app/utils/order_payment_validation";
+import { isInn, LARGEST_DOCUMENT, leastSizes } from "@opterp_kkt/app/utils/kkt_document";
 
 patch(OrderPaymentValidation.prototype, {
+    /** What would leave the sale without its fiscal receipt is said before it is paid. */
+    async askBeforeValidation() {
+        if (
+            this.pos.hasKktRegister &&
+            !(this._checkKktSize() && (await this._askDespiteWrongInn()))
+        ) {
+            return false;
+        }
+        return await super.askBeforeValidation(...arguments);
+    },
+
+    _checkKktSize() {
+        const size = Math.max(...leastSizes(this.order.lines));
+        if (size <= LARGEST_DOCUMENT) {
+            return true;
+        }
+        this.pos.dialog.add(AlertDialog, {
+            title: _t("Too much for one fiscal receipt"),
+            body: _t(
+                "The fiscal receipt of this order would have more than %(size)s bytes, and may have %(most)s. Sell it in several orders.",
+                { size, most: LARGEST_DOCUMENT }
+            ),
+        });
+        return false;
+    },
+
+    async _askDespiteWrongInn() {
+        const { name, vat } = this.pos.company;
+        return (
+            isInn(vat) ||
+            (await ask(this.pos.dialog, {
+                title: _t("No fiscal receipts at present"),
+                body: _t(
+                    "%(company)s has no valid INN, so this sale is stored without a fiscal receipt until the INN is corrected. Please tell the administrator.",
+                    { company: name }
+                ),
+                confirmLabel: _t("Sell Anyway"),
+            }))
+        );
+    },
+
     /** Stamp the sale before it leaves the browser: once, however often its payment is tried again. */
     async finalizeValidation() {
         if (this.pos.hasKktRegister && !this.order.kkt_hlc) {
