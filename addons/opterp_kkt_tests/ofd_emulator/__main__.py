@@ -5,7 +5,7 @@ import signal
 import sys
 
 from .history import History, HistoryBusy
-from .ofd import Operator
+from .ofd import Ofd
 from .server import Server
 
 
@@ -19,8 +19,8 @@ def main() -> None:
     # An explicit handler: as process 1 of a container, SIGTERM would otherwise be ignored.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
-        operator = Operator(History(options.history), options.token)
-        server = Server((options.host, options.port), operator)
+        emulated = Ofd(History(options.history), options.token)
+        server = Server((options.host, options.port), emulated)
     except (HistoryBusy, OSError) as error:
         sys.exit(f"ofd_emulator: {error}")
     host, port = server.server_address[:2]

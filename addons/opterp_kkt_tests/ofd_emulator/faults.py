@@ -31,7 +31,7 @@ class Fault:
     """What happens to a POST that arrives now: to `count` of them (None: until changed).
 
     fail, throttle     answered with `status`, not accepted
-    page               a proxy in front answers `status` and `body`; the operator gets nothing, lookups neither
+    page               a proxy in front answers `status` and `body`; the OFD gets nothing, lookups neither
     fail_lookups       lookups are answered with `status`, and are what counts; POSTs are as ever
     garbage            200 with a page of HTML (a captive portal), not accepted
     other_key          200 that acknowledges some other key, not accepted
@@ -52,7 +52,7 @@ class Fault:
     order: int = field(default=0, compare=False)  # of how many
 
     def meets(self, method: str) -> bool:
-        """Whether a request of that method meets it: lookups only what stands between the operator and us."""
+        """Whether a request of that method meets it: lookups only what stands between the OFD and us."""
         return self._counts(method) or self.mode in ("hang", "reset", "page")
 
     def after(self, method: str) -> Fault:

@@ -19,7 +19,7 @@ class HistoryBusy(Exception):
 class Record:
     """One request under /v1. Times are milliseconds since 1970, UTC; total_sum is kopecks.
 
-    `accepted`: this very request made the operator take the document, whatever became of the answer.
+    `accepted`: this very request made the OFD take the document, whatever became of the answer.
     `answered`: just before the answer left; `closed`: when the connection ended without a whole answer.
     """
 
@@ -49,7 +49,7 @@ class History:
 
     A line with `arrived` opens a record, later lines with its `seq` update it (one when it ends; one more
     when the acceptance and the end are two moments), a line with `reset` forgets everything before it.
-    Not thread-safe: the operator holds its lock around every call.
+    Not thread-safe: the OFD holds its lock around every call.
     """
 
     def __init__(self, path: str | None = None):

@@ -1,4 +1,4 @@
-"""The operator itself: which document it takes, and what it says."""
+"""The OFD itself: which document it takes, and what it says."""
 
 from __future__ import annotations
 
@@ -48,13 +48,13 @@ class Answer(NamedTuple):
 
 
 class Refusal(Exception):
-    """The document can't be taken: (code, message) in the operator's words."""
+    """The document can't be taken: (code, message) in the OFD's words."""
 
 
-class Operator:
+class Ofd:
     """Takes each key once: `arrive` opens a request's record, `decide` answers it, `end` closes the record.
 
-    A real operator asks for no order of documents and knows no delivery epoch, so neither does this one.
+    A real OFD asks for no order of documents and knows no delivery epoch, so neither does this one.
     One lock covers each decision together with its line in the history: nobody is told of an acceptance
     that is not written.
     """
@@ -77,7 +77,7 @@ class Operator:
             return record, fault if fault.meets(request.method) else Fault()
 
     def decide(self, record: Record, request: Request, ends: bool = True) -> Answer | None:
-        """The operator's own answer; with `ends`, the same line of the history ends the request.
+        """The OFD's own answer; with `ends`, the same line of the history ends the request.
 
         None: everything was forgotten while the request was in flight, and the request with it.
         """
@@ -199,7 +199,7 @@ class Operator:
 
 
 def failure(status: int, retry_after: float | None = None) -> Answer:
-    """The operator's answer when it is not well."""
+    """The OFD's answer when it is not well."""
     if status == 429:
         words = "too_many_requests", "Слишком много запросов, повторите позже"
     else:
@@ -208,7 +208,7 @@ def failure(status: int, retry_after: float | None = None) -> Answer:
 
 
 def page(status: int, body: str, content_type: str) -> Answer:
-    """What a web firewall or a proxy answers in the operator's stead. Only with an error object it is the operator's word."""
+    """What a web firewall or a proxy answers in the OFD's stead. Only with an error object it is the OFD's word."""
     said = isinstance((parse_object(body.encode()) or {}).get("error"), dict)
     return Answer(status, body.encode(), said and OUTCOMES.get(status) or "failed", content_type)
 
@@ -228,7 +228,7 @@ def ending(answer: Answer) -> dict[str, Any]:
 
 
 def check_document(request: Request) -> None:
-    """Raise Refusal unless the payload is one for this key, with everything that an operator needs."""
+    """Raise Refusal unless the payload is one for this key, with everything that an OFD needs."""
     if request.payload is None:
         raise Refusal("bad_json", "Тело запроса не является объектом JSON")
     for path, kind in REQUIRED.items():

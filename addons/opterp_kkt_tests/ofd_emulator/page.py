@@ -28,7 +28,7 @@ NUMBERS = ("fd_number", "sum", "epoch")
 NO_BREAK_SPACE = "\u00a0"
 
 WORDS = {
-    "title": ("Эмулятор ОФД: не настоящий оператор", "OFD emulator: not a real operator"),
+    "title": ("Эмулятор ОФД: не настоящий ОФД", "OFD emulator: not a real OFD"),
     "note": ("Документы отсюда никуда не передаются.", "Documents go nowhere from here."),
     "language": ("English", "Русский"),
     "mode": ("Режим", "Mode"),

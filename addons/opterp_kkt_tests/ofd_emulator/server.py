@@ -32,14 +32,14 @@ RST_ON_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER for 0 s
 
 
 class Server(socketserver.ThreadingTCPServer):
-    """Accepts connections for one operator."""
+    """Accepts connections for one OFD."""
 
     allow_reuse_address = True
     daemon_threads = True
     request_queue_size = 512
 
-    def __init__(self, address: tuple[str, int], operator: ofd.Operator):
-        self.operator = operator
+    def __init__(self, address: tuple[str, int], emulated: ofd.Ofd):
+        self.ofd = emulated
         super().__init__(address, Handler)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
@@ -51,7 +51,7 @@ class Handler(BaseHTTPRequestHandler):
     """One connection: read a request whole, find its route, write the answer in one piece.
 
     A request under /v1 gets its record, then meets the fault in force when it arrived (`meet_<mode>`);
-    most of these come down to the operator's decision and `send`, or to `drop`.
+    most of these come down to the OFD's decision and `send`, or to `drop`.
     """
 
     protocol_version = "HTTP/1.1"
@@ -101,11 +101,11 @@ class Handler(BaseHTTPRequestHandler):
         epoch = self.headers["X-Delivery-Epoch"] or ""
         request = ofd.Request(self.command, key, int(epoch) if re.fullmatch("[0-9]{1,18}", epoch) else None,
                               self.headers["Authorization"], self.body, payload)
-        record, fault = self.server.operator.arrive(request, self.arrived)
+        record, fault = self.server.ofd.arrive(request, self.arrived)
         getattr(self, f"meet_{fault.mode}")(request, record, fault)
 
     def meet_ok(self, request: ofd.Request, record: Record, fault: Fault) -> None:
-        answer = self.server.operator.decide(record, request)
+        answer = self.server.ofd.decide(record, request)
         if answer:
             self.send(answer)
         else:
@@ -118,18 +118,18 @@ class Handler(BaseHTTPRequestHandler):
             self.meet_ok(request, record, fault)
 
     def meet_wait(self, request: ofd.Request, record: Record, fault: Fault) -> None:
-        while self.server.operator.is_in_force(fault):
+        while self.server.ofd.is_in_force(fault):
             if self.client_leaves(0.02):
                 return self.drop(record)
         self.meet_slow(request, record, replace(fault, seconds=0))
 
     def meet_drip(self, request: ofd.Request, record: Record, fault: Fault) -> None:
-        answer = self.server.operator.decide(record, request, ends=False)
+        answer = self.server.ofd.decide(record, request, ends=False)
         if answer is None:
             return self.drop(record)
         data = self.encode(answer)
         if self.drip(data[:-1], fault.seconds / len(data)):
-            self.server.operator.end(record, **ofd.ending(answer))
+            self.server.ofd.end(record, **ofd.ending(answer))
             self.wfile.write(data[-1:])
         else:
             self.drop(record)
@@ -146,7 +146,7 @@ class Handler(BaseHTTPRequestHandler):
         return True
 
     def meet_drop(self, request: ofd.Request, record: Record, fault: Fault) -> None:
-        self.server.operator.decide(record, request, ends=False)
+        self.server.ofd.decide(record, request, ends=False)
         self.drop(record)
 
     def meet_hang(self, request: ofd.Request, record: Record, fault: Fault) -> None:
@@ -173,11 +173,11 @@ class Handler(BaseHTTPRequestHandler):
         self.finish_with(record, ofd.other_key())
 
     def finish_with(self, record: Record, answer: ofd.Answer) -> None:
-        self.server.operator.end(record, **ofd.ending(answer))
+        self.server.ofd.end(record, **ofd.ending(answer))
         self.send(answer)
 
     def drop(self, record: Record) -> None:
-        self.server.operator.end(record, outcome="dropped", closed=time.time() * 1000)
+        self.server.ofd.end(record, outcome="dropped", closed=time.time() * 1000)
         self.close_connection = True
 
     def client_leaves(self, seconds: float | None) -> bool:
@@ -189,18 +189,18 @@ class Handler(BaseHTTPRequestHandler):
     # -- /_control and the page ------------------------------------------------------------------------------
 
     def set_mode(self) -> None:
-        self.obey(lambda order: self.server.operator.set_fault(parse_fault(order)))
+        self.obey(lambda order: self.server.ofd.set_fault(parse_fault(order)))
 
     def refuse(self) -> None:
-        self.obey(lambda order: self.server.operator.refuse(
+        self.obey(lambda order: self.server.ofd.refuse(
             _text(order, "match"), _text(order, "code", "refused"),
             _text(order, "message", "Документ не прошёл форматно-логический контроль")))
 
     def fail_matching(self) -> None:
-        self.obey(lambda order: self.server.operator.fail_matching(_text(order, "match"), _answer(order)))
+        self.obey(lambda order: self.server.ofd.fail_matching(_text(order, "match"), _answer(order)))
 
     def reset(self) -> None:
-        self.obey(lambda order: self.server.operator.reset())
+        self.obey(lambda order: self.server.ofd.reset())
 
     def obey(self, carry_out: Callable[[dict[str, Any]], None]) -> None:
         """Carry out an order given as JSON, or by one of the page's forms, which get their page again."""
@@ -217,20 +217,20 @@ class Handler(BaseHTTPRequestHandler):
         if form:
             self.write(303, b"", "text/plain", location="/?lang=en" if lang == "en" else "/")
         else:
-            self.send_json(self.server.operator.status())
+            self.send_json(self.server.ofd.status())
 
     def history(self) -> None:
         since = self.query("since", "0")
         if not re.fullmatch("[0-9]{1,18}", since):
             return self.send_error(400, "since must be a sequence number")
-        self.send_json(self.server.operator.history(int(since)))
+        self.send_json(self.server.ofd.history(int(since)))
 
     def status(self) -> None:
-        self.send_json(self.server.operator.status())
+        self.send_json(self.server.ofd.status())
 
     def page(self) -> None:
-        operator = self.server.operator
-        page = render(operator.status(), operator.latest(), self.query("lang", "ru"))
+        emulated = self.server.ofd
+        page = render(emulated.status(), emulated.latest(), self.query("lang", "ru"))
         self.write(200, page.encode("utf-8", "replace"), "text/html; charset=utf-8")
 
     def openapi(self) -> None:
@@ -321,7 +321,7 @@ def _text(order: dict[str, Any], name: str, default: str | None = None) -> str:
 
 
 def _answer(order: dict[str, Any]) -> ofd.Answer:
-    """With a `body` a page, else the operator's own error."""
+    """With a `body` a page, else the OFD's own error."""
     status, content_type = order.get("status", 500), order.get("content_type", "text/html")
     check_setting("status", status)
     check_setting("content_type", content_type)
