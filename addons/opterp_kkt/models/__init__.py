@@ -25,6 +25,7 @@ from . import (
     mail_activity,
     pos_config,
     pos_order,
+    pos_order_document,
     pos_order_line,
     pos_order_line_advance,
     pos_payment_method,

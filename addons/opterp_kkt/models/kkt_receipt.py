@@ -249,8 +249,8 @@ class KktReceipt(models.Model):
         :return: values of the receipt
         :raises DocumentError: what is wrong with the source
         """
+        body = source._kkt_get_body(register, operation_type)  # first: it has the register read anew
         driver = DRIVERS[register.driver]
-        body = source._kkt_get_body(register, operation_type)
         place = register._take_place(driver.at_once, *source._kkt_get_stamps())
         document, fiscal_data = driver.sign(body, place.numbers)
         return {

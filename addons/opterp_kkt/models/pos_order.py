@@ -1,11 +1,9 @@
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 
-from ..core import ffd, hlc
-from ..core.inn import is_inn
+from ..core import hlc
 from .big_integer import BigIntegerJson
 
-SALE, REFUND = '1', '2'
 SERVER_FIELDS = ('kkt_state', 'kkt_qr', 'kkt_documents', 'kkt_receipt_ids')
 
 
@@ -13,7 +11,8 @@ class PosOrder(models.Model):
     """A paid order gets its fiscal receipts in the transaction that pays it, whoever pays it: till, backend, kiosk.
 
     Goods sold and goods taken back are two documents (tag 1054), so an exchange gives two receipts. Whatever is wrong with
-    the document, the order is stored: its receipt is then rejected, with the reason, for a person to look at.
+    the document, the order is stored: its receipt is then rejected, with the reason, for a person to look at. What they state
+    stands in `pos_order_document.py`.
     """
     _inherit = 'pos.order'
 
@@ -101,75 +100,6 @@ class PosOrder(models.Model):
         """Without a receipt, no stamp: the till would wait for one, and send the order again and again."""
         if self.kkt_hlc and not self.kkt_receipt_ids:
             self.kkt_hlc = False
-
-    def _kkt_get_operation_types(self):
-        quantities = [line.qty for line in self.lines if not line._kkt_get_set_off()]
-        types = [SALE] * any(qty > 0 for qty in quantities) + [REFUND] * any(qty < 0 for qty in quantities)
-        return types or [REFUND if self.is_refund or self.amount_total < 0 else SALE]
-
-    # -- what they state: the source of `kkt.receipt._issue` -----------------------------------------------------------------
-
-    def _kkt_get_references(self, operation_type):
-        origin = self._kkt_get_refunded_receipts().filtered(lambda receipt: receipt.operation_type == SALE)
-        return {'pos_order_id': self.id, 'refunded_receipt_id': operation_type == REFUND and origin[:1].id}
-
-    def _kkt_get_refunded_receipts(self):
-        return self.lines.refunded_orderline_id.order_id.kkt_receipt_ids
-
-    def _kkt_get_stamps(self):
-        """Stamps in this database that its receipts must be later than, however far ahead they are; and what the till claims."""
-        seen = [
-            hlc.Timestamp(receipt.hlc_local_time, receipt.hlc_logical_counter, receipt.hlc_node)
-            for receipt in self._kkt_get_refunded_receipts() if receipt.hlc_node]
-        return seen, self.kkt_hlc
-
-    def _kkt_get_body(self, register, operation_type):
-        """The document without what the register adds.
-
-        :raises DocumentError: what is wrong with the sale
-        """
-        register._check_serves(self.config_id, self.company_id)
-        items = self._kkt_get_items(operation_type)
-        if self.currency_id.name != 'RUB':
-            raise ffd.DocumentError('currency', currency=self.currency_id.name)
-        self.company_id.partner_id.fetch(['vat'])  # this alone: the ORM would read all of the partner
-        if not is_inn(self.company_id.vat):
-            raise ffd.DocumentError('inn', company=self.company_id.name)
-        total = sum(item.total for item in items)
-        other = sum(line._kkt_get_total() for line in self._kkt_get_lines(REFUND if operation_type == SALE else SALE))
-        tolerance = len(self.lines) + round(100 * self.config_id.cash_rounding * self.config_id.rounding_method.rounding)
-        paid = ffd.share_payments(self._kkt_get_paid(operation_type), total, other, tolerance)
-        head = {'operator': self._kkt_get_cashier(), **register._get_head_values()}
-        body = ffd.settlement(int(operation_type), items, paid, head, register._get_day())
-        for line, item in zip(self._kkt_get_lines(operation_type), items, strict=True):
-            line._kkt_keep(item)
-        return body
-
-    def _kkt_get_lines(self, operation_type):
-        """The order's lines that belong into one document. A combo's own line has no price, its parts have."""
-        sign = 1 if operation_type == SALE else -1
-        return self.lines.filtered(
-            lambda line: sign * line.qty > 0 and not line.combo_line_ids and not line._kkt_get_set_off())
-
-    def _kkt_get_items(self, operation_type):
-        return [line._kkt_get_item() for line in self._kkt_get_lines(operation_type)]
-
-    def _kkt_get_paid(self, operation_type):
-        """Kopecks by payment form, after change; of a refund, what was given back."""
-        sign = 1 if operation_type == SALE else -1
-        paid = {}
-        for payment in self.payment_ids:
-            form = payment.payment_method_id._kkt_get_form()
-            paid[form] = paid.get(form, 0) + sign * round(payment.amount * 100)
-        for line in self.lines:
-            if amount := line._kkt_get_set_off():
-                paid['prepaid'] = paid.get('prepaid', 0) + sign * amount
-        return paid
-
-    def _kkt_get_cashier(self):
-        """Tag 1021."""
-        employee = 'employee_id' in self._fields and self.employee_id.name
-        return employee or self.user_id.name or ''
 
 
 def _get_session_ids(orders):
