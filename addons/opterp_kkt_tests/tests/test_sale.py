@@ -209,9 +209,9 @@ class TestSale(CronMixinCase, KktSaleCommon):
         self.assertEqual(len(order.kkt_receipt_ids), 1)
 
     def test_what_the_caller_has_not_yet_written_is_no_empty_transaction(self):
-        """A sale that waits for its turn ends the transaction, so it looks first whether something would be lost."""
+        """A sale that waits for the sale lock ends the transaction, so it looks first whether something would be lost."""
         self.register.retail_place = "Written in this transaction"
-        self.env['pos.order']._kkt_take_turn([{'session_id': self.pos_session.id}])
+        self.env['kkt.register']._take_sale_lock(self.pos_session.ids)
         self.env.cr.execute("SELECT retail_place FROM kkt_register WHERE id = %s", [self.register.id])
         self.assertEqual(self.env.cr.fetchone(), ("Written in this transaction",))
 
