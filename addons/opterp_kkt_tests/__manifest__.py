@@ -1,6 +1,6 @@
 {
     'name': "OPTERP KKT: tests",
-    'summary': "What proves opterp_kkt: tests, an emulated operator (OFD), proofs of concept, measurements",
+    'summary': "What proves opterp_kkt: tests, an emulated OFD, proofs of concept, measurements",
     'version': '19.0.1.0.0',
     'category': 'Hidden/Tests',
     'author': "OPTERP",

@@ -47,7 +47,7 @@ class DemoDatabase(Database):
 
 
 class Demo:
-    """The shop, its cashier and its operator: every step is told as it happens, `verdict` says what came of all."""
+    """The shop, its cashier and its OFD: every step is told as it happens, `verdict` says what came of all."""
 
     def __init__(self, scenario: Scenario):
         self.tell = scenario.step

@@ -17,7 +17,7 @@ class Kkt(Command):
     """Show and deliver fiscal receipts"""
     name = 'kkt'
     description = """
-        Show what waits for the operators (OFD), or deliver it.
+        Show what waits for the OFDs, or deliver it.
 
         Odoo finds this command where it knows the addons path: ODOO_RC=odoo.conf odoo kkt status -d DB
     """

@@ -3,7 +3,7 @@ from odoo.exceptions import UserError
 
 
 class IrModuleModule(models.Model):
-    """Uninstalling deletes all fiscal documents, as Odoo's wizard lists: refused while one has yet to reach the operator.
+    """Uninstalling deletes all fiscal documents, as Odoo's wizard lists: refused while one has yet to reach the OFD.
 
     On a neutralized copy nothing can be delivered and nothing is lost, so there it may be tried.
     """
@@ -28,7 +28,7 @@ class IrModuleModule(models.Model):
         rejected = receipts.search_count([('state', '=', 'rejected'), ('handled_at', '=', False)])
         if waiting or rejected:
             raise UserError(self.env._(
-                "Uninstalling would delete fiscal documents that the operator (OFD) does not have, although the law asks to hand"
+                "Uninstalling would delete fiscal documents that the OFD does not have, although the law asks to hand"
                 " them over: waiting %(waiting)s, rejected %(rejected)s.\n\nOpen Point of Sale, Fiscal Receipts. Deliver what"
                 " waits (Registers, Deliver now), and mark as handled what was rejected and put right by other means. Then"
                 " uninstall.", waiting=waiting, rejected=rejected))

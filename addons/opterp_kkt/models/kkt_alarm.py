@@ -22,10 +22,10 @@ KINDS = {
     'clock': Kind("Server's clock ahead", 'kkt.register'),
     'host_clock': Kind("Clocks of servers differ", 'kkt.ofd', patience=timedelta(minutes=5), mailed=True),
     'till_clock': Kind("Till's clock wrong", 'kkt.register'),
-    'misconfigured': Kind("Operator misconfigured", 'kkt.ofd', mailed=True),
+    'misconfigured': Kind("OFD misconfigured", 'kkt.ofd', mailed=True),
     'crons': Kind("Delivery does not run", 'kkt.ofd', patience=timedelta(minutes=5), mailed=True),  # a first run may be under way
     'redis': Kind("Redis missing", 'kkt.ofd', patience=timedelta(minutes=5)),
-    'breaker': Kind("Operator cut off", 'kkt.circuit.breaker', patience=timedelta(minutes=15)),
+    'breaker': Kind("OFD cut off", 'kkt.circuit.breaker', patience=timedelta(minutes=15)),
 }
 
 

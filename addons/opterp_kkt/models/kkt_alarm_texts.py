@@ -32,26 +32,26 @@ class KktAlarm(models.Model):
         values = {**facts, 'oldest': self._format(facts['oldest']), 'deadline': self._format(facts['deadline'])}
         reasons = {
             'held': self.env._("The register is held."),
-            'forced_open': self.env._("The circuit breaker of the operator is forced open."),
-            'open': self.env._("The operator does not answer."),
-            'paused': self.env._("Delivery to the operator is paused."),
+            'forced_open': self.env._("The circuit breaker of the OFD is forced open."),
+            'open': self.env._("The OFD does not answer."),
+            'paused': self.env._("Delivery to the OFD is paused."),
         }
         meanings = {
-            1: self.env._("Sales go on and receipts are kept. By law they must reach the operator by %(deadline)s.", **values),
-            2: self.env._("A day has passed. Sales go on and receipts are kept, but by law they must reach the operator by"
+            1: self.env._("Sales go on and receipts are kept. By law they must reach the OFD by %(deadline)s.", **values),
+            2: self.env._("A day has passed. Sales go on and receipts are kept, but by law they must reach the OFD by"
                           " %(deadline)s.", **values),
             3: self.env._("25 of the law's 30 days have passed. On %(deadline)s a fiscal drive blocks: this register can then"
                           " make no receipts, so the shop can't sell through it.", **values),
             4: self.env._("The law's 30 days were over on %(deadline)s: a fiscal drive is blocked now. Do not sell through this"
                           " register until its receipts have arrived.", **values),
         }
-        calm = self.env._("Open the register to see what stands in the way. Check the shop's internet and the operator's"
+        calm = self.env._("Open the register to see what stands in the way. Check the shop's internet and the OFD's"
                           " address, then press Deliver now.")
-        urgent = self.env._("Call the operator today, and the service of the register.")
+        urgent = self.env._("Call the OFD today, and the service of the register.")
         return Texts(
             self.env._("%(name)s: receipts wait since %(oldest)s", **values),
             " ".join(filter(None, [
-                self.env._("Documents of %(name)s that wait for the operator (OFD): %(count)s, the oldest since %(oldest)s.",
+                self.env._("Documents of %(name)s that wait for the OFD: %(count)s, the oldest since %(oldest)s.",
                            **values),
                 reasons.get(facts['reason'])])),
             meanings[self.level],
@@ -63,7 +63,7 @@ class KktAlarm(models.Model):
             " ".join(filter(None, [
                 facts['document'] and self.env._("Nothing of %(name)s is sent, because of %(document)s.", **facts),
                 self._get_record().hold_reason])),
-            self.env._("Sales go on and receipts are kept, but none of this register reaches the operator, where they must"
+            self.env._("Sales go on and receipts are kept, but none of this register reaches the OFD, where they must"
                        " arrive within 30 days."),
             self.env._("Open the register and the document it is held for. Then press Release Hold, or mark that document as"
                        " handled."))
@@ -91,9 +91,9 @@ class KktAlarm(models.Model):
     def _get_rejected_texts(self, facts):
         return Texts(
             self.env._("%(name)s: rejected receipts (%(count)s)", **facts),
-            self.env._("Receipts of %(name)s that the operator refused or that could not be built: %(count)s. The latest is"
+            self.env._("Receipts of %(name)s that the OFD refused or that could not be built: %(count)s. The latest is"
                        " %(document)s: %(error)s", **facts),
-            self.env._("The sales are stored, but their receipts are not with the operator, and nothing tries again by itself."),
+            self.env._("The sales are stored, but their receipts are not with the OFD, and nothing tries again by itself."),
             self.env._("Open the rejected receipts of the register. If the cause is put right, press Retry, which sends the same"
                        " document. What is wrong in a document itself is put right by a correction receipt: then mark the"
                        " rejected one as handled, with the reason."))
@@ -125,11 +125,11 @@ class KktAlarm(models.Model):
     def _get_misconfigured_texts(self, facts):
         return Texts(
             self.env._("%(name)s does not take our documents", **facts),
-            self.env._("The operator %(name)s answers, but not as one that knows us: %(message)s", **facts),
-            self.env._("Sales go on and receipts are kept, but none reaches the operator, where they must arrive within 30"
+            self.env._("The OFD %(name)s answers, but not as one that knows us: %(message)s", **facts),
+            self.env._("Sales go on and receipts are kept, but none reaches the OFD, where they must arrive within 30"
                        " days. Registers that wait: %(count)s.", **facts),
-            self.env._("Open the operator, correct its address or its token, and press Test Connection. If both are right, ask"
-                       " the operator whether the contract is valid."))
+            self.env._("Open the OFD, correct its address or its token, and press Test Connection. If both are right, ask"
+                       " the OFD whether the contract is valid."))
 
     def _get_crons_texts(self, facts):
         return Texts(
@@ -160,19 +160,19 @@ class KktAlarm(models.Model):
         happened = {
             'forced_open': self.env._("Somebody has forced the circuit breaker %(name)s open: %(reason)s", **facts),
             'disabled': self.env._("Somebody has disabled the circuit breaker %(name)s: %(reason)s", **facts),
-            'open': self.env._("The operator has not answered for a quarter of an hour or more, so the circuit breaker %(name)s"
+            'open': self.env._("The OFD has not answered for a quarter of an hour or more, so the circuit breaker %(name)s"
                                " lets only one document a minute try.", **facts),
         }
         meanings = {
-            'disabled': self.env._("Everything is sent at once, also while the operator does not answer: each sale then waits for"
+            'disabled': self.env._("Everything is sent at once, also while the OFD does not answer: each sale then waits for"
                                    " the network's time limit in delivery, never at the till."),
         }
         to_do = {
-            'open': self.env._("Check the shop's internet and the operator's address (Test Connection); call the operator. When"
+            'open': self.env._("Check the shop's internet and the OFD's address (Test Connection); call the OFD. When"
                                " it answers again, everything is sent by itself."),
         }
         return Texts(
             titles[facts['mode']], happened[facts['mode']],
             meanings.get(facts['mode'], self.env._(
-                "Sales go on and receipts are kept, but none reaches the operator, where they must arrive within 30 days.")),
+                "Sales go on and receipts are kept, but none reaches the OFD, where they must arrive within 30 days.")),
             to_do.get(facts['mode'], self.env._("Open the circuit breaker and set its mode back to automatic.")))

@@ -7,9 +7,9 @@ ADDRESS = ('url', 'protocol')  # where credentials go
 
 
 class KktOfd(models.Model):
-    """The operator that receives fiscal documents: where it is, how it is spoken to, what is done when it refuses.
+    """The OFD that receives fiscal documents: where it is, how it is spoken to, what is done when it refuses.
 
-    Its credentials stand in `kkt_ofd_credentials.py`. Who may write an operator is said by the record rules.
+    Its credentials stand in `kkt_ofd_credentials.py`. Who may write an OFD is said by the record rules.
     """
     _name = 'kkt.ofd'
     _description = "Fiscal Data Operator (OFD)"
@@ -29,7 +29,7 @@ class KktOfd(models.Model):
         default='go_on',
         string="After a Refusal",
         tracking=True,
-        help="What a register does after the operator has refused one of its documents for good.",
+        help="What a register does after the OFD has refused one of its documents for good.",
     )
     settings_version = fields.Integer(
         readonly=True, copy=False, default=0, required=True, help="Grows whenever it is to be reached in another way.")
@@ -52,14 +52,14 @@ class KktOfd(models.Model):
 
     @api.constrains('active')
     def _check_unused(self):
-        """Nothing is sent to an archived operator, so its registers' documents would stand still."""
+        """Nothing is sent to an archived OFD, so its registers' documents would stand still."""
         for ofd in self.filtered(lambda ofd: not ofd.active):
             registers = ofd.sudo().with_context(active_test=False).register_ids
             used = registers.filtered(lambda register: register.active or register.pending_count)
             if used:
                 raise UserError(self.env._(
                     "%(ofd)s can't be archived, because registers send their documents to it: %(registers)s. Choose another"
-                    " operator for them first. To stop sending for a while, force its circuit breaker open.",
+                    " OFD for them first. To stop sending for a while, force its circuit breaker open.",
                     ofd=ofd.name, registers=", ".join(used.mapped('name'))))
 
     @api.constrains('company_id')
@@ -69,7 +69,7 @@ class KktOfd(models.Model):
                 lambda register: register.company_id != ofd.company_id)  # noqa: B023
             if strangers:
                 raise ValidationError(self.env._(
-                    "Registers of other companies send their documents to %(ofd)s: %(registers)s. Choose another operator for"
+                    "Registers of other companies send their documents to %(ofd)s: %(registers)s. Choose another OFD for"
                     " them first.", ofd=ofd.name, registers=", ".join(strangers.mapped('name'))))
 
     @api.model_create_multi
@@ -114,7 +114,7 @@ class KktOfd(models.Model):
         self.env['kkt.delivery']._forget_waits(self)
 
     def action_test_connection(self):
-        """Ask the operator for a document that can't exist, and say in words how it answered."""
+        """Ask the OFD for a document that can't exist, and say in words how it answered."""
         self.ensure_one()
         self._check_may_operate()
         transport = open_transport(self.protocol, self._get_endpoint())
@@ -136,7 +136,7 @@ class KktOfd(models.Model):
         }
 
     def _check_may_operate(self):
-        """What changes no setting is open to the fiscal administrators of every company that uses the operator."""
+        """What changes no setting is open to the fiscal administrators of every company that uses the OFD."""
         self.check_access('read')
         if not self.env.su and not self.env.user.has_group('opterp_kkt.group_fiscal_admin'):
             raise AccessError(self.env._("Only a fiscal administrator does this."))
@@ -147,10 +147,10 @@ class KktOfd(models.Model):
     def _describe(self, answer):
         """What an answer to a test means for the shop."""
         texts = {
-            Outcome.ABSENT: self.env._("The operator answers and accepts our credentials"),
-            Outcome.MISCONFIGURED: self.env._("The operator does not accept our credentials or does not know this address"),
-            Outcome.THROTTLED: self.env._("The operator asks us to wait"),
-            Outcome.UNAVAILABLE: self.env._("The operator can't be reached. Sales go on; receipts are kept and sent later"),
+            Outcome.ABSENT: self.env._("The OFD answers and accepts our credentials"),
+            Outcome.MISCONFIGURED: self.env._("The OFD does not accept our credentials or does not know this address"),
+            Outcome.THROTTLED: self.env._("The OFD asks us to wait"),
+            Outcome.UNAVAILABLE: self.env._("The OFD can't be reached. Sales go on; receipts are kept and sent later"),
         }
         return texts.get(
-            answer.outcome, self.env._("The operator gave no answer that makes sense. Receipts are kept and sent later"))
+            answer.outcome, self.env._("The OFD gave no answer that makes sense. Receipts are kept and sent later"))

@@ -78,7 +78,7 @@ class KktReceipt(models.Model):
     state = fields.Selection(STATES, required=True, readonly=True, default='pending')
     idempotency_key = fields.Char(
         "Key", required=True, readonly=True, copy=False, default=lambda self: self._get_new_key(),
-        help="Tells the operator that a second sending is the same document.")
+        help="Tells the OFD that a second sending is the same document.")
     fiscal_drive_number = fields.Char("Fiscal Drive (FN)", readonly=True)
     fd_number = fields.Integer("FD Number", readonly=True, help="Tag 1040.")
     shift_number = fields.Integer("Shift", readonly=True, help="Tag 1038.")
@@ -98,13 +98,13 @@ class KktReceipt(models.Model):
 
     attempts = fields.Integer(readonly=True, default=0)
     next_attempt_at = fields.Datetime("Next Try", readonly=True)
-    in_doubt = fields.Boolean(readonly=True, help="An earlier try may have reached the operator: it is asked first.")
+    in_doubt = fields.Boolean(readonly=True, help="An earlier try may have reached the OFD: it is asked first.")
     claimed_at = fields.Datetime("Last Try", readonly=True)
     delivery_epoch = BigInteger(readonly=True)
     last_outcome = fields.Selection(OUTCOMES, readonly=True)
     last_error = fields.Text(readonly=True)
     delivered_at = fields.Datetime(readonly=True)
-    ofd_document_id = fields.Char("ID at the Operator", readonly=True)
+    ofd_document_id = fields.Char("ID at the OFD", readonly=True)
     last_status = fields.Integer("HTTP Status", readonly=True, copy=False)
     sent_to_id = fields.Many2one(
         'kkt.ofd', "Sent to", readonly=True, copy=False, ondelete='restrict', index='btree_not_null',
@@ -124,7 +124,7 @@ class KktReceipt(models.Model):
     hlc_local_time = BigInteger("HLC Time", readonly=True, help="ms since 1970")
     hlc_logical_counter = fields.Integer("HLC Counter", readonly=True)
     hlc_node = fields.Char("HLC Node", readonly=True)
-    hlc_server_time = BigInteger("Acknowledged at", readonly=True, help="The operator's clock, ms since 1970")
+    hlc_server_time = BigInteger("Acknowledged at", readonly=True, help="The OFD's clock, ms since 1970")
     hlc_drift = fields.Boolean("Stamp Not Merged", readonly=True, help="The till's stamp was malformed or too far ahead.")
     hlc = fields.Char("HLC", compute='_compute_hlc')
 

@@ -34,7 +34,7 @@ class KktReceipt(models.Model):
     def _check_ofd_active(self):
         for register in self.sudo().register_id.filtered(lambda register: not register.ofd_id.active):
             raise UserError(self.env._(
-                "The operator of %(register)s, %(ofd)s, is archived, so nothing is sent to it. Choose another one for the"
+                "The OFD of %(register)s, %(ofd)s, is archived, so nothing is sent to it. Choose another one for the"
                 " register first.", register=register.name, ofd=register.ofd_id.name))
 
     def _reopen(self):
@@ -92,7 +92,7 @@ class KktReceipt(models.Model):
         return self.env.su or self.env.user.has_group('opterp_kkt.group_fiscal_admin')
 
     def _check_handleable(self):
-        """Only what will not reach the operator by itself, and what is certainly not there already, is left out."""
+        """Only what will not reach the OFD by itself, and what is certainly not there already, is left out."""
         if self.handled_at:
             raise UserError(self.env._(
                 "%(document)s was marked as handled by %(user)s already.", document=self.display_name, user=self.handled_by.name))

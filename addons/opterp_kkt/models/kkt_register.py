@@ -53,7 +53,7 @@ class KktRegister(models.Model):
     driver = fields.Selection(
         [(name, driver.label) for name, driver in DRIVERS.items()], required=True, default='emulator',
         help="Who numbers and signs the documents.")
-    ofd_id = fields.Many2one('kkt.ofd', "Operator (OFD)", required=True, check_company=True, ondelete='restrict', tracking=True)
+    ofd_id = fields.Many2one('kkt.ofd', "OFD", required=True, check_company=True, ondelete='restrict', tracking=True)
     taxation_system = fields.Selection(TAXATION_SYSTEMS, required=True, default='1', help="Tag 1055.")
     retail_address = fields.Char("Address of Settlements", required=True, help="Tag 1009.")
     retail_place = fields.Char("Place of Settlements", required=True, help="Tag 1187: the shop's name, or its site.")
@@ -83,8 +83,8 @@ class KktRegister(models.Model):
         for register in self:
             if register.active and not register.ofd_id.active:
                 raise ValidationError(self.env._(
-                    "The operator %(ofd)s is archived, so nothing is sent to it. Choose another one for %(register)s, or"
-                    " un-archive the operator first.", ofd=register.ofd_id.name, register=register.name))
+                    "The OFD %(ofd)s is archived, so nothing is sent to it. Choose another one for %(register)s, or"
+                    " un-archive the OFD first.", ofd=register.ofd_id.name, register=register.name))
 
     @api.model_create_multi
     def create(self, vals_list):
@@ -142,8 +142,8 @@ class KktRegister(models.Model):
 
     def _describe_in_doubt(self, receipts):
         return self.env._(
-            "The operator was changed while %(ofd)s may have a document that it has not acknowledged: %(documents)s. It is"
-            " settled with %(ofd)s first; what comes after it goes to the new operator.",
+            "The OFD was changed while %(ofd)s may have a document that it has not acknowledged: %(documents)s. It is"
+            " settled with %(ofd)s first; what comes after it goes to the new OFD.",
             ofd=self.ofd_id.name, documents=", ".join(receipts.mapped('display_name')))
 
     @api.onchange('ofd_id')

@@ -81,7 +81,7 @@ class KktRegister(models.Model):
         result = self.action_deliver()
         texts = [
             result['delivered'] and self.env._("Delivered: %s.", result['delivered']),
-            result['rejected'] and self.env._("Rejected by the operator: %s.", result['rejected']),
+            result['rejected'] and self.env._("Rejected by the OFD: %s.", result['rejected']),
             result['waiting'] and self.env._("Still waiting: %s.", result['waiting']),
             result['busy'] and self.env._("Another worker is delivering at this moment."),
         ]
@@ -90,7 +90,7 @@ class KktRegister(models.Model):
             'tag': 'display_notification',
             'params': {
                 'type': 'warning' if result['rejected'] or result['waiting'] else 'success',
-                'title': self.env._("Delivery to the operator"),
+                'title': self.env._("Delivery to the OFD"),
                 'message': " ".join(filter(None, texts)) or self.env._("Nothing was waiting."),
                 'next': {'type': 'ir.actions.client', 'tag': 'soft_reload'},
             },

@@ -41,7 +41,7 @@ def main():
             rates = [(_drain(shop, admin, register, receipt, latency), _bare(shop, latency)) for _ in range(ROUNDS)]
             ours, bare = (statistics.median(column) for column in zip(*rates, strict=True))
             ratio = statistics.median(one / other for one, other in rates)
-            print(f"drain of {DOCUMENTS} documents, operator answers in {1000 * latency:.0f} ms: {ours:.0f}/s, bare loop"
+            print(f"drain of {DOCUMENTS} documents, OFD answers in {1000 * latency:.0f} ms: {ours:.0f}/s, bare loop"
                   f" {bare:.0f}/s (medians of {ROUNDS}), ratio {ratio:.2f}", flush=True)
 
 

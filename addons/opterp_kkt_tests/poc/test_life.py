@@ -174,7 +174,7 @@ def test_restored_under_another_name(shop, report, tmp_path):
 
 
 def _delivers_nothing(shop: Shop, trial: Database):
-    """Nor when somebody puts the operator's address in again."""
+    """Nor when somebody puts the OFD's address in again."""
     with Odoo(trial, redis_url=shop.redis.url) as host:
         client = Client(host)
         registers = client.call("kkt.register", "search", [])
@@ -412,7 +412,7 @@ def _connect_register(shop: Shop, admin: Client, config_id: int) -> list[str]:
     """Set up a till's register; return what its chatter says of old orders."""
     company = admin.call("pos.config", "read", [config_id], ["company_id"])[0]["company_id"][0]
     admin.context["allowed_company_ids"] = [company]
-    ofd = admin.call("kkt.ofd", "create", {"name": "Operator", "url": shop.ofd.url})
+    ofd = admin.call("kkt.ofd", "create", {"name": "OFD", "url": shop.ofd.url})
     register = admin.call("kkt.register", "create", {
         "name": "Register 1", "pos_config_id": config_id, "company_id": company, "ofd_id": ofd, "serial_number": "LIFE1",
         "registration_number": registration_number(admin, 1, "LIFE1"), "fiscal_drive_number": NEW_DRIVE,

@@ -46,7 +46,7 @@ DEEPEST = """
 """
 
 
-def test_a_day_without_the_operator(report):
+def test_a_day_without_the_ofd(report):
     with report.scenario(f"POC-4: a day offline, {RECEIPTS} receipts of {TILLS} tills") as story, open_shop(story) as day:
         day.sell_a_sample()
         day.go_offline()
@@ -279,7 +279,7 @@ def judge_selling(story: Scenario, day: Day):
 
 
 def judge_breaker(story: Scenario, day: Day):
-    """It opened and let only probes through: what a day's outage costs the operator."""
+    """It opened and let only probes through: what a day's outage costs the OFD."""
     events, history = Breaker(day.shop, day.shop.hosts[0]).events(), day.shop.ofd.history()
     notes = audit.read(day.shop.database)
     attempts = [note for note in notes if audit.is_claim(note) and day.cut < note["at"] < day.back]

@@ -16,7 +16,7 @@ def stamp(receipt):
 class KktCommon:
     """Mix in before a test class of Odoo's: its company trades in roubles, and its user administers registers.
 
-    `_create_register` gives a point of sale an emulated register, whose operator nobody calls.
+    `_create_register` gives a point of sale an emulated register, whose OFD nobody calls.
     """
 
     @classmethod
@@ -38,7 +38,7 @@ class KktCommon:
 
     @classmethod
     def _create_ofd(cls, **values):
-        return cls.env['kkt.ofd'].create({'name': "Operator", 'url': 'http://127.0.0.1:9', **values})
+        return cls.env['kkt.ofd'].create({'name': "OFD", 'url': 'http://127.0.0.1:9', **values})
 
     @classmethod
     def _create_register(cls, pos_config, **values):

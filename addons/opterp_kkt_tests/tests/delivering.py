@@ -28,7 +28,7 @@ class TestCursorGuard:
     run = execute
 
 
-class Operator:
+class Receiver:
     """An OFD that answers each document by `verdicts` (key: Answer), else accepts it, and knows what it accepted.
 
     What it takes time for is under way until it is told, by `finish`, that it is accepted.
@@ -57,7 +57,7 @@ class Operator:
 
 
 class InProcess(Worker):
-    """A worker in the test's own transaction, at the test's `operator`; how often it has news is counted in `told`."""
+    """A worker in the test's own transaction, at the test's `receiver`; how often it has news is counted in `told`."""
 
     def __init__(self, test):
         settings = Settings(dsn={}, redis_url='', lease_prefix='', poison_tries=3)
@@ -80,15 +80,15 @@ class InProcess(Worker):
         self.told += 1
 
     def _get_transport(self, queue):
-        return self.test.operator
+        return self.test.receiver
 
 
 class DeliveryCommon(KktSaleCommon):
-    """`_deliver` tries the head of a register's queue once, as a delivery run does, at an operator in this process."""
+    """`_deliver` tries the head of a register's queue once, as a delivery run does, at an OFD in this process."""
 
     def setUp(self):
         super().setUp()
-        self.operator = Operator()
+        self.receiver = Receiver()
         self.worker = InProcess(self)
 
     def _sell_receipt(self):

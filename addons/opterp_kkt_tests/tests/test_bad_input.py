@@ -17,7 +17,7 @@ from odoo.addons.opterp_kkt.models.pos_order import PosOrder
 from odoo.addons.opterp_kkt.transports import MESSAGE_LENGTH, Answer, Outcome
 
 from .common import KktSaleCommon
-from .delivering import DeliveryCommon, Operator
+from .delivering import DeliveryCommon, Receiver
 
 EXAMPLES = 500 if os.environ.get('SLOW') else 30
 FUZZ = settings(  # without shrinking: a case takes a tenth of a second, and is small
@@ -186,7 +186,7 @@ class TestBadInput(BadInputCommon, DeliveryCommon):
 
     def _check(self, ui_order, user=None):
         with closing(self.env.cr.savepoint()), mute_logger(*LOGGERS):  # each case is undone
-            self.operator = Operator()
+            self.receiver = Receiver()
             error = self._send(ui_order, user)
             if error:
                 self._assert_refused_by_core(ui_order, user, error)
@@ -228,7 +228,7 @@ class TestBadInput(BadInputCommon, DeliveryCommon):
         self.assertRecordValues(receipt, [{'state': 'pending', 'fd_number': len(receipts)}])
         self._deliver(count=len(receipts))
         self.assertEqual(set(receipts.mapped('state')), {'delivered'})
-        sent = [key for key, _payload in self.operator.sent]
+        sent = [key for key, _payload in self.receiver.sent]
         self.assertEqual(sent, receipts.sorted('fd_number').mapped('idempotency_key'))
 
     def test_what_is_no_order(self):
@@ -316,15 +316,15 @@ class TestBadInput(BadInputCommon, DeliveryCommon):
 
     @given(answer=answers)
     @FUZZ
-    def test_any_answer_of_an_operator_is_recorded(self, answer):
+    def test_any_answer_of_an_ofd_is_recorded(self, answer):
         with closing(self.env.cr.savepoint()), mute_logger(*LOGGERS):
-            self.operator = Operator()
+            self.receiver = Receiver()
             receipt = self._send_good()
-            self.operator.verdicts[receipt.idempotency_key] = answer
+            self.receiver.verdicts[receipt.idempotency_key] = answer
             self._deliver()
             self.assertEqual(receipt.state, VERDICTS.get(answer.outcome, 'pending'))
             self.assertEqual(receipt.last_error or "", answer.message if receipt.state != 'delivered' else "")
-            self.operator.verdicts.clear()
+            self.receiver.verdicts.clear()
             self.register.ofd_id.write({'paused_until': False})
             self.register.delivery_ids.sudo()._release()
             following = self._send_good()

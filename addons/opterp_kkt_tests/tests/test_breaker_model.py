@@ -87,7 +87,7 @@ class TestBreakerModel(KktCommon, TransactionCase):
         self.assertRecordValues(self.breaker.event_ids, [{
             'reason': 'forced_open', 'actor': 'fiscal', 'from_state': 'closed', 'to_state': 'closed'}])
 
-    def test_operators_show_a_mode_that_is_not_automatic(self):
+    def test_ofds_show_a_mode_that_is_not_automatic(self):
         ofd = self.env['kkt.ofd'].create({'name': "Forced", 'url': 'http://127.0.0.1:9', 'breaker_id': self.breaker.id})
         self.assertEqual(ofd.breaker_condition, 'closed')
         for mode in ('forced_open', 'disabled'):

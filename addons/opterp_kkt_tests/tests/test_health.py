@@ -244,7 +244,7 @@ class TestHealth(HealthCommon):
         self._hold(receipt)
         self.assertIn("no such rate", self._say())
 
-    def test_the_operators_words_are_no_markup(self):
+    def test_the_ofds_words_are_no_markup(self):
         self._hold(self._wait(minutes=6))
         self.register.delivery_ids.sudo().hold_reason = "<script>alert(1)</script>"
         self.assertIn("&lt;script&gt;", self._say())

@@ -47,17 +47,17 @@ class TestIssue(DeliveryCommon):
     def test_the_answer_brings_the_numbers(self):
         receipt = self._sell_elsewhere()
         payload = receipt.payload
-        self.operator.verdicts[receipt.idempotency_key] = Answer(Outcome.ACCEPTED, 200, server_time=1, fiscal_data=FISCAL_DATA)
+        self.receiver.verdicts[receipt.idempotency_key] = Answer(Outcome.ACCEPTED, 200, server_time=1, fiscal_data=FISCAL_DATA)
         self._deliver()
         self.assertRecordValues(receipt, [{'state': 'delivered', 'payload': payload, **FISCAL_DATA._asdict()}])
         self.assertEqual(receipt.pos_order_id.kkt_qr, FISCAL_DATA.qr)
 
     def test_so_does_the_answer_to_a_question(self):
         receipt = self._sell_elsewhere()
-        self.operator.verdicts[receipt.idempotency_key] = FAILED
+        self.receiver.verdicts[receipt.idempotency_key] = FAILED
         self._deliver()
         self.assertTrue(receipt.in_doubt)
-        self.operator.lookup = lambda document: Answer(Outcome.ACCEPTED, 200, server_time=1, fiscal_data=FISCAL_DATA)
+        self.receiver.lookup = lambda document: Answer(Outcome.ACCEPTED, 200, server_time=1, fiscal_data=FISCAL_DATA)
         self._deliver()
         self.assertRecordValues(receipt, [{'state': 'delivered', **FISCAL_DATA._asdict()}])
 
@@ -71,7 +71,7 @@ class TestIssue(DeliveryCommon):
     def test_an_answer_changes_no_numbers_that_were_given(self):
         receipt = self._sell_receipt()
         before = receipt.read(FISCAL_DATA._fields)
-        self.operator.verdicts[receipt.idempotency_key] = Answer(Outcome.ACCEPTED, 200, server_time=1, fiscal_data=FISCAL_DATA)
+        self.receiver.verdicts[receipt.idempotency_key] = Answer(Outcome.ACCEPTED, 200, server_time=1, fiscal_data=FISCAL_DATA)
         self._deliver()
         self.assertEqual(receipt.state, 'delivered')
         self.assertEqual(receipt.read(FISCAL_DATA._fields), before)
@@ -97,7 +97,7 @@ class TestIssue(DeliveryCommon):
         document, number, key = receipt._get_document(), receipt.fd_number, receipt.idempotency_key
         self.register.ofd_id = self._create_ofd(protocol='parcel')
         self._deliver()
-        [(sent_key, sent)] = self.operator.sent
+        [(sent_key, sent)] = self.receiver.sent
         self.assertEqual(sent_key, key)
         self.assertTrue(sent.startswith("parcel "))
         self.assertRecordValues(receipt, [{
@@ -108,9 +108,9 @@ class TestIssue(DeliveryCommon):
         """It is settled where it was sent, in the words of then."""
         receipt = self._sell_receipt()
         payload = receipt.payload
-        self.operator.verdicts[receipt.idempotency_key] = FAILED
+        self.receiver.verdicts[receipt.idempotency_key] = FAILED
         self._deliver()
         self.register.ofd_id.protocol = 'parcel'
         self._deliver()
         self.assertRecordValues(receipt, [{'payload': payload, 'protocol': 'http'}])
-        self.assertEqual({sent for _key, sent in self.operator.sent}, {payload})
+        self.assertEqual({sent for _key, sent in self.receiver.sent}, {payload})

@@ -15,11 +15,11 @@ from odoo.tests import Form, TransactionCase, new_test_user, tagged
 from .common import KktCommon
 
 EMULATOR_HOME = Path(__file__).parents[1]
-TOKEN = "s3cr3t-of-the-operator"
+TOKEN = "s3cr3t-of-the-ofd"
 
 
 @contextmanager
-def running_operator(*options):
+def running_ofd(*options):
     """An OFD emulator in a process of its own; gives its URL."""
     command = [sys.executable, '-m', 'ofd_emulator', '--port', '0', *options]
     environment = {**os.environ, 'PYTHONPATH': str(EMULATOR_HOME)}
@@ -56,7 +56,7 @@ def running_internal_page():
 
 @tagged('post_install', '-at_install')
 class TestOfd(KktCommon, TransactionCase):
-    """The operator's record: a token that goes in and never comes out, an address, a test of both."""
+    """The OFD's record: a token that goes in and never comes out, an address, a test of both."""
 
     @classmethod
     def setUpClass(cls):
@@ -237,7 +237,7 @@ class TestOfd(KktCommon, TransactionCase):
             with self.subTest(url=url), self.assertRaisesRegex(ValidationError, "must begin with http"):
                 self.ofd.url = url
 
-    def test_operator_that_registers_send_to_is_not_archived(self):
+    def test_ofd_that_registers_send_to_is_not_archived(self):
         self.env.company.vat = '7700123459'
         register = self._create_register(self.env['pos.config'].create({'name': "Shop"}), ofd_id=self.ofd.id)
         with self.assertRaisesRegex(UserError, register.name):
@@ -245,14 +245,14 @@ class TestOfd(KktCommon, TransactionCase):
         register.active = False
         self.ofd.active = False
 
-    def test_operator_is_not_given_to_another_company_than_its_registers(self):
+    def test_ofd_is_not_given_to_another_company_than_its_registers(self):
         self.env.company.vat = '7700123459'
         register = self._create_register(self.env['pos.config'].create({'name': "Shop"}), ofd_id=self.ofd.id)
         with self.assertRaisesRegex(ValidationError, register.name):
             self.ofd.company_id = self.env['res.company'].create({'name': "Another Shop"})
         self.ofd.company_id = False
 
-    def test_every_operator_has_its_own_breaker(self):
+    def test_every_ofd_has_its_own_breaker(self):
         other = self._create_ofd(name="Other")
         self.assertNotEqual(other.breaker_id, self.ofd.breaker_id)
         self.assertRecordValues(other.breaker_id, [{'name': "Other", 'state': 'closed', 'mode': 'automatic'}])
@@ -281,14 +281,14 @@ class TestOfd(KktCommon, TransactionCase):
         with self.enter_registry_test_mode(), self.registry.cursor() as cr:
             return ofd.with_env(self.env(cr=cr, user=self.fiscal_admin.id)).action_test_connection()['params']
 
-    def test_connection_to_an_operator_that_accepts_us(self):
-        with running_operator('--token', TOKEN) as url:
+    def test_connection_to_an_ofd_that_accepts_us(self):
+        with running_ofd('--token', TOKEN) as url:
             shown = self._test_connection(url, TOKEN)
         self.assertEqual(shown['type'], 'success', shown)
         self.assertFalse(shown['sticky'])
 
     def test_connection_with_a_wrong_token(self):
-        with running_operator('--token', TOKEN) as url:
+        with running_ofd('--token', TOKEN) as url:
             shown = self._test_connection(url, "wrong-t0ken")
         self.assertEqual(shown['type'], 'danger')
         self.assertIn("credentials", shown['title'])
@@ -303,7 +303,7 @@ class TestOfd(KktCommon, TransactionCase):
                     self.assertNotIn("Salaries", str(shown))
 
     def test_connection_to_a_closed_port(self):
-        with running_operator() as url:
+        with running_ofd() as url:
             pass
         shown = self._test_connection(url)  # where it was, nobody listens now
         self.assertEqual(shown['type'], 'danger')

@@ -9,36 +9,36 @@ class TestProcessing(DeliveryCommon):
 
     def test_it_is_asked_for_and_nothing_overtakes_it(self):
         first, second = self._sell_receipt(), self._sell_receipt()
-        self.operator.verdicts[first.idempotency_key] = PROCESSING
+        self.receiver.verdicts[first.idempotency_key] = PROCESSING
         self._deliver(count=4)
         self.assertRecordValues(first + second, [
             {'state': 'pending', 'last_outcome': 'processing', 'attempts': 0, 'in_doubt': True, 'failures': 0},
             {'state': 'pending', 'last_outcome': False, 'attempts': 0, 'in_doubt': False, 'failures': 0}])
-        self.assertEqual(len(self.operator.sent), 1, "asked for, and not sent again")
+        self.assertEqual(len(self.receiver.sent), 1, "asked for, and not sent again")
         self.assertGreater(first.next_attempt_at, self.env.cr.now())
-        self.operator.finish(first.idempotency_key)
+        self.receiver.finish(first.idempotency_key)
         self._deliver(count=2)
         self.assertEqual((first + second).mapped('state'), ['delivered', 'delivered'])
-        self.assertEqual(len(self.operator.sent), 2)
+        self.assertEqual(len(self.receiver.sent), 2)
 
     def test_it_is_no_failure_of_the_ofd(self):
         breaker = self.register.ofd_id.breaker_id
         failing = self._sell_receipt()
-        self.operator.verdicts[failing.idempotency_key] = FAILED
+        self.receiver.verdicts[failing.idempotency_key] = FAILED
         self._deliver(count=4)
         self.assertEqual(breaker.failure_count, 4)
-        self.operator.verdicts[failing.idempotency_key] = PROCESSING
+        self.receiver.verdicts[failing.idempotency_key] = PROCESSING
         self._deliver(count=6)
         self.assertRecordValues(breaker, [{'state': 'closed', 'failure_count': 4}])
 
     def test_what_it_no_longer_knows_is_sent_again(self):
         receipt = self._sell_receipt()
-        self.operator.verdicts[receipt.idempotency_key] = PROCESSING
+        self.receiver.verdicts[receipt.idempotency_key] = PROCESSING
         self._deliver()
-        self.operator.verdicts.clear()
+        self.receiver.verdicts.clear()
         self._deliver()
         self.assertEqual(receipt.state, 'delivered')
-        self.assertEqual(self.operator.sent[0], self.operator.sent[1], "the same bytes under the same key")
+        self.assertEqual(self.receiver.sent[0], self.receiver.sent[1], "the same bytes under the same key")
 
 
 @tagged('post_install', '-at_install')
@@ -49,7 +49,7 @@ class TestStreak(DeliveryCommon):
         receipts = self.env['kkt.receipt']
         for _number in range(count):
             receipts |= self._sell_receipt()
-        self.operator.verdicts = dict.fromkeys(receipts.mapped('idempotency_key'), REFUSED)
+        self.receiver.verdicts = dict.fromkeys(receipts.mapped('idempotency_key'), REFUSED)
         return receipts
 
     def test_the_fifth_holds(self):
@@ -88,7 +88,7 @@ class TestFirewall(DeliveryCommon):
         config, self.other_register = self._create_second_shop()
         self.other_register.ofd_id = self.register.ofd_id
         self.bad = self._sell_receipt()
-        self.operator.verdicts[self.bad.idempotency_key] = BLOCKED
+        self.receiver.verdicts[self.bad.idempotency_key] = BLOCKED
         self._open_session(config)
 
     def _pass_other(self):

@@ -11,7 +11,7 @@ REASON = "Put right by correction receipt FD 12"
 
 @tagged('post_install', '-at_install')
 class TestRefusal(DeliveryCommon):
-    """A document that the operator refuses is rejected at once, for a person to retry or to close as handled."""
+    """A document that the OFD refuses is rejected at once, for a person to retry or to close as handled."""
 
     @classmethod
     def setUpClass(cls):
@@ -19,7 +19,7 @@ class TestRefusal(DeliveryCommon):
         cls.manager = cls._create_user('manager', 'base.group_user,point_of_sale.group_pos_manager')
 
     def _refuse(self, receipt, answer=REFUSED):
-        self.operator.verdicts[receipt.idempotency_key] = answer
+        self.receiver.verdicts[receipt.idempotency_key] = answer
         self._deliver()
 
     def _sell_refused(self):
@@ -36,7 +36,7 @@ class TestRefusal(DeliveryCommon):
 
     # -- refused -----------------------------------------------------------------------------------------------------------
 
-    def test_refused_is_rejected_with_the_operators_words(self):
+    def test_refused_is_rejected_with_the_ofds_words(self):
         receipt = self._sell_refused()
         self.assertRecordValues(receipt, [{
             'state': 'rejected', 'last_error': "bad_vat: no such rate", 'attempts': 1, 'in_doubt': False}])
@@ -50,7 +50,7 @@ class TestRefusal(DeliveryCommon):
         self.assertEqual(second.state, 'delivered')
         self.assertFalse(self.register.hold_reason)
 
-    def test_register_holds_when_the_operators_setting_says_so(self):
+    def test_register_holds_when_the_ofds_setting_says_so(self):
         self.register.ofd_id.on_refusal = 'hold'
         receipt = self._sell_refused()
         self.assertRecordValues(self.register, [{'hold_reason': REFUSED.message, 'hold_receipt_id': receipt.id}])
@@ -83,11 +83,11 @@ class TestRefusal(DeliveryCommon):
 
     def test_retry_sends_the_same_key_and_bytes(self):
         receipt = self._sell_refused()
-        del self.operator.verdicts[receipt.idempotency_key]
+        del self.receiver.verdicts[receipt.idempotency_key]
         receipt.action_retry()
         self._deliver()
         self.assertEqual(receipt.state, 'delivered')
-        first, second = self.operator.sent
+        first, second = self.receiver.sent
         self.assertEqual(first, second)
 
     # -- handled -----------------------------------------------------------------------------------------------------------
@@ -163,7 +163,7 @@ class TestRefusal(DeliveryCommon):
         self.assertEqual((receipt + unbuilt).mapped('state'), ['pending', 'pending'])
         self.assertFalse(unbuilt.handled_at)
 
-    def test_retry_does_not_queue_for_an_archived_operator(self):
+    def test_retry_does_not_queue_for_an_archived_ofd(self):
         receipt = self._sell_refused()
         self._archive_register()
         self.register.ofd_id.active = False
@@ -197,7 +197,7 @@ class TestPoison(DeliveryCommon):
         self.env['ir.config_parameter'].sudo().set_param('opterp_kkt.poison_tries', self.worker.settings.poison_tries)
         self.poison = self._sell_receipt()
         self.next = self._sell_receipt()
-        self.operator.verdicts[self.poison.idempotency_key] = FAILED
+        self.receiver.verdicts[self.poison.idempotency_key] = FAILED
         config, self.other_register = self._create_second_shop()
         self.other_register.ofd_id = self.register.ofd_id
         self.breaker = self.register.ofd_id.breaker_id
@@ -215,7 +215,7 @@ class TestPoison(DeliveryCommon):
         self.assertEqual(receipt.state, 'delivered')
 
     def _count_sent(self):
-        return sum(key == self.poison.idempotency_key for key, _payload in self.operator.sent)
+        return sum(key == self.poison.idempotency_key for key, _payload in self.receiver.sent)
 
     def _fail_in_outage(self, count):
         """The poison fails, and nothing else passes; somebody closes the breaker again and again."""
@@ -274,16 +274,16 @@ class TestPoison(DeliveryCommon):
         self.assertEqual(self.poison.lone_failures, 0)
 
     def test_failures_of_an_outage_do_not_count_after_it(self):
-        """The other register passes first when the operator is back: what failed before was the outage."""
+        """The other register passes first when the OFD is back: what failed before was the outage."""
         self._pass_other()
         self._fail_in_outage(12)
         self._pass_other()
-        self.operator.verdicts.clear()
+        self.receiver.verdicts.clear()
         self._deliver()
         self.assertRecordValues(self.poison, [{'state': 'delivered', 'lone_failures': 0}])
         self.assertFalse(self.register.hold_reason)
 
-    def test_an_operator_of_others_proves_nothing(self):
+    def test_an_ofd_of_others_proves_nothing(self):
         self.other_register.ofd_id = self._create_ofd(name="Another").id
         for _number in range(8):
             self._fail_in_outage(1)
@@ -293,7 +293,7 @@ class TestPoison(DeliveryCommon):
 
     def test_what_is_accepted_at_last_is_not_held(self):
         self._fail(4)
-        self.operator.accepted.add(self.poison.idempotency_key)
+        self.receiver.accepted.add(self.poison.idempotency_key)
         self._deliver()
         self.assertEqual(self.poison.state, 'delivered')
         self.assertFalse(self.register.hold_reason)
@@ -315,7 +315,7 @@ class TestPoison(DeliveryCommon):
         self._deliver()
         self.assertEqual(self.next.state, 'delivered')
 
-    def test_it_is_not_left_out_before_the_operator_was_asked(self):
+    def test_it_is_not_left_out_before_the_ofd_was_asked(self):
         self._fail(3)
         self.register.delivery_ids.sudo()._hold(self.poison, "by hand")
         with self._asking(FAILED), self.assertRaisesRegex(UserError, "has not said"):
@@ -330,7 +330,7 @@ class TestPoison(DeliveryCommon):
         with self._asking(FAILED), self.assertRaisesRegex(UserError, "has not said"):
             self.poison._handle(REASON)
         self.assertFalse(self.register.hold_reason, "it is tried on")
-        self.operator.accepted.add(self.poison.idempotency_key)
+        self.receiver.accepted.add(self.poison.idempotency_key)
         with self._asking(), self.assertRaisesRegex(UserError, "nothing to leave out"):
             self.poison._handle(REASON)
         self.assertEqual(self.poison.state, 'delivered')
@@ -353,7 +353,7 @@ class TestPoison(DeliveryCommon):
             self.env.invalidate_all()
 
         commit = patch.object(self.env.cr, 'commit', lambda: None)
-        lookup = patch.object(self.operator, 'lookup', lambda document: answer) if answer else nullcontext()
+        lookup = patch.object(self.receiver, 'lookup', lambda document: answer) if answer else nullcontext()
         with patch.object(self.registry['kkt.delivery'], '_ask', ask), commit, lookup:
             yield
 
@@ -364,7 +364,7 @@ class TestPoison(DeliveryCommon):
             self.poison._handle(REASON)
 
     def test_a_plain_acceptance_is_one_statement_and_counts_nothing(self):
-        self.operator.verdicts.clear()
+        self.receiver.verdicts.clear()
         self._deliver(count=2)
         self.assertEqual([ACCEPTED.outcome.value] * 2, (self.poison + self.next).mapped('last_outcome'))
         self.assertFalse(self.poison.attempt_ids)

@@ -61,7 +61,7 @@ class TestRegister(KktSaleCommon):
         with self.assertRaisesRegex(UserError, "can't be deleted"):
             self.register.sudo().unlink()
 
-    def test_operator_of_an_active_register_is_active(self):
+    def test_ofd_of_an_active_register_is_active(self):
         self._archive_register()
         self.register.ofd_id.active = False
         with self.assertRaisesRegex(ValidationError, "is archived"):
@@ -279,10 +279,10 @@ class TestRegister(KktSaleCommon):
         self.assertRecordValues(receipts.sorted('fd_number'), [
             {'state': 'pending', 'fd_number': number, 'fiscal_drive_number': NEW_DRIVE} for number in (1, 2)])
 
-    # -- another operator --------------------------------------------------------------------------------------------------
+    # -- another OFD --------------------------------------------------------------------------------------------------
 
-    def _switch_operator(self):
-        """What the form says when the operator is changed, and what it leaves in the chatter."""
+    def _switch_ofd(self):
+        """What the form says when the OFD is changed, and what it leaves in the chatter."""
         form = Form(self.register)
         with self.assertLogs('odoo.tests.form.onchange', 'WARNING') as warned:
             form.ofd_id = self._create_ofd(name="Another")
@@ -290,18 +290,18 @@ class TestRegister(KktSaleCommon):
         form.save()
         return "".join(warned.output[:-1]), "".join(self.register.message_ids.mapped('body'))
 
-    def test_document_in_doubt_is_told_when_the_operator_is_changed(self):
+    def test_document_in_doubt_is_told_when_the_ofd_is_changed(self):
         receipt = self._sell_receipt()
         for values in ({'in_doubt': True}, {'in_doubt': False, 'state': 'sending'}):
             with self.subTest(values=values):
                 self._set_in_sql(receipt, **values)
-                warning, note = self._switch_operator()
+                warning, note = self._switch_ofd()
                 for text in (warning, note):
                     self.assertIn("Receipt (FD 1). It is settled with", text)
 
     def test_document_that_was_never_sent_is_not_told(self):
         self._sell_receipt()
-        warning, note = self._switch_operator()
+        warning, note = self._switch_ofd()
         self.assertFalse(warning)
         self.assertNotIn("It is settled with", note)
 

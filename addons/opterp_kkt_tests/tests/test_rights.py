@@ -8,7 +8,7 @@ from odoo.tools import mute_logger
 
 from .common import KktSaleCommon
 
-TOKEN = "s3cr3t-of-the-operator"
+TOKEN = "s3cr3t-of-the-ofd"
 ACCESS_ERROR = 'odoo.exceptions.AccessError'
 VALUES = {  # something that each model would take
     'kkt.register': {'name': "forged"},
@@ -109,7 +109,7 @@ class TestRights(RightsCommon):
             with self.subTest(action=action), self.assertRaises(AccessError):
                 getattr(record.with_user(self.foreigner), action)()
 
-    def test_operator_without_company_is_shared(self):
+    def test_ofd_without_company_is_shared(self):
         self.register.ofd_id.company_id = False
         self.assertTrue(self.register.ofd_id.with_user(self.foreigner).read(['name']))
 
@@ -124,7 +124,7 @@ class TestRights(RightsCommon):
             with self.subTest(action=action), self.assertRaises(AccessError):
                 getattr(record.with_user(self.cashier), action)()
 
-    def test_manager_leaves_the_operator_and_the_breaker_alone(self):
+    def test_manager_leaves_the_ofd_and_the_breaker_alone(self):
         ofd = self.register.ofd_id.with_user(self.manager)
         for action in (ofd.action_resume, ofd.action_test_connection, ofd.breaker_id.action_reset):
             with self.assertRaises(AccessError):
@@ -263,7 +263,7 @@ class TestRightsRpc(RightsCommon, HttpCase):
         [saved] = self._call(ofd, 'web_save', {'token': "another"}, specification={'token': {}})
         self.assertEqual(saved, {'id': ofd.id, 'token': False})
 
-    def test_shared_operator_is_written_by_system_administrators(self):
+    def test_shared_ofd_is_written_by_system_administrators(self):
         ofd = self.register.ofd_id
         ofd.company_id = False
         values = {'url': 'http://127.0.0.1:1'}
@@ -277,7 +277,7 @@ class TestRightsRpc(RightsCommon, HttpCase):
         self._call(ofd, 'write', values)
         self._call(ofd.browse(), 'create', {'name': "Mine", 'company_id': False, **values})
 
-    def test_operator_of_a_company_is_written_by_its_fiscal_administrators(self):
+    def test_ofd_of_a_company_is_written_by_its_fiscal_administrators(self):
         foreign = self.env['res.company'].create({'name': "Another Shop"})
         self._create_user('stranger', 'base.group_user,opterp_kkt.group_fiscal_admin', company_id=foreign.id)
         self._create_user('sysonly', 'base.group_system')
@@ -292,7 +292,7 @@ class TestRightsRpc(RightsCommon, HttpCase):
         created = self._call(ofd.browse(), 'create', {'name': "Mine", **values})
         self.assertEqual(ofd.browse(created).company_id, self.company)
 
-    def test_shared_operator_is_resumed_by_fiscal_administrators(self):
+    def test_shared_ofd_is_resumed_by_fiscal_administrators(self):
         """They are told of the pause, and the button changes no setting."""
         ofd = self.register.ofd_id
         ofd.write({'company_id': False, 'paused_until': '2099-01-01 00:00:00'})

@@ -6,7 +6,7 @@ from .common import KktSaleCommon
 
 @tagged('post_install', '-at_install')
 class TestUninstall(KktSaleCommon):
-    """An uninstall says what it deletes, and is refused while a fiscal document has yet to reach the operator."""
+    """An uninstall says what it deletes, and is refused while a fiscal document has yet to reach the OFD."""
 
     def setUp(self):
         super().setUp()

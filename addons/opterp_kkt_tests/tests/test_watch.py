@@ -121,7 +121,7 @@ class TestWatch(WatchCommon):
             'count': 2, 'oldest': fields.Datetime.to_string(receipt.create_date), 'deadline': deadline, 'reason': None})
         self.assertIn("(OFD): 2,", alarm.happened)
         self.assertIn("blocks", alarm.meaning)
-        self.assertIn("Call the operator today", alarm.to_do)
+        self.assertIn("Call the OFD today", alarm.to_do)
 
     def test_overdue_says_what_stands_in_the_way(self):
         self._wait(hours=2)
@@ -208,7 +208,7 @@ class TestWatch(WatchCommon):
         self._write_sql(receipt, create_date=self.env.cr.now() - timedelta(minutes=61))
         self._assert_none('till_clock')
 
-    # -- the operator ------------------------------------------------------------------------------------------------------
+    # -- the OFD ------------------------------------------------------------------------------------------------------
 
     def test_misconfigured(self):
         receipt = self._wait(minutes=1)
@@ -312,7 +312,7 @@ class TestTelling(WatchCommon):
         for text in (alarm.meaning, alarm.to_do):
             self.assertIn(text, note.replace('&#39;', "'"))
 
-    def test_the_operators_words_are_no_html(self):
+    def test_the_ofds_words_are_no_html(self):
         self.delivery.write({'hold_cause': 'refused', 'hold_reason': "<script>alert(1)</script>"})
         self._watch()
         self.assertNotIn('<script>', self._activities().note)
@@ -342,7 +342,7 @@ class TestTelling(WatchCommon):
     def test_done_is_not_asked_again_until_it_gets_worse(self):
         receipt = self._wait(hours=2)
         self._watch()
-        self._activities().action_feedback("called the operator")
+        self._activities().action_feedback("called the OFD")
         self._watch()
         self.assertFalse(self._activities())
         self.assertTrue(self._alarms())
@@ -386,7 +386,7 @@ class TestTelling(WatchCommon):
             self.assertFalse(alarm.with_user(self.admin).has_access(operation))
         self.assertEqual(alarm.with_user(self.cashier).action_open()['res_id'], self.register.id)
 
-    def test_shared_operator_concerns_everybody(self):
+    def test_shared_ofd_concerns_everybody(self):
         self.ofd.company_id = False
         self._set_crons(active=False)
         self._wait(minutes=1)

@@ -1,4 +1,4 @@
-"""Whatever an operator's server says, over a real connection: one outcome of the table, in bounded time and memory, and the
+"""Whatever an OFD's server says, over a real connection: one outcome of the table, in bounded time and memory, and the
 next document's own answer afterwards. `SLOW=1` tries twenty times as many answers.
 """
 
@@ -24,7 +24,7 @@ A, R, M, T, U = Outcome.ACCEPTED, Outcome.REFUSED, Outcome.MISCONFIGURED, Outcom
 P, ABSENT = Outcome.PROCESSING, Outcome.ABSENT
 
 
-# What an operator may say.
+# What an OFD may say.
 
 nasty = st.sampled_from([
     None, True, -1, 0, 2**31, 2**63, 10**4000, -0.0, 1e308, float("nan"), float("-inf"), "", KEY, TOKEN, "nul \x00",

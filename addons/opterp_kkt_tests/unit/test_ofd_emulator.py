@@ -426,7 +426,7 @@ def test_matching_documents_fail_while_others_pass(ofd):
     (403, "<h1>Blocked</h1>", "failed"), (409, "", "failed"), (422, "", "failed"),
     (409, '{"error": {"code": "", "message": ""}}', "conflict"), (422, '{"error": {}}', "refused"),
 ])
-def test_a_firewall_answers_matching_documents_in_the_operators_stead(ofd, status, body, outcome):
+def test_a_firewall_answers_matching_documents_in_the_ofds_stead(ofd, status, body, outcome):
     ofd.control("fail_matching", match='"db:1"', status=status, body=body)
     connection = ofd.connect()
     connection.request("POST", "/v1/documents", encode(document()), headers_of(document()))
@@ -437,7 +437,7 @@ def test_a_firewall_answers_matching_documents_in_the_operators_stead(ofd, statu
     assert ofd.history()[0]["outcome"] == outcome and not ofd.history()[0]["accepted"]
 
 
-def test_a_proxys_page_hides_the_operator_lookups_too(ofd):
+def test_a_proxys_page_hides_the_ofd_lookups_too(ofd):
     ofd.post(document())
     ofd.control("mode", mode="page", status=400, body="The plain HTTP request was sent to HTTPS port", count=2)
     assert ofd.look_up("db:1")[0] == 400
@@ -638,9 +638,9 @@ def test_the_page_shows_documents_in_both_languages(ofd):
     ofd.post(document(register="<b>&"))
     ofd.control("mode", mode="fail", count=5)
     russian, english = ofd.request("GET", "/")[1], ofd.request("GET", "/?lang=en")[1]
-    assert "Эмулятор ОФД: не настоящий оператор" in russian and "12\u00a0500,00\u00a0₽" in russian
+    assert "Эмулятор ОФД: не настоящий ОФД" in russian and "12\u00a0500,00\u00a0₽" in russian
     assert "Чек, приход" in russian and "осталось: 5" in russian
-    assert "not a real operator" in english and "12,500.00\u00a0₽" in english and "Receipt, sale" in english
+    assert "not a real OFD" in english and "12,500.00\u00a0₽" in english and "Receipt, sale" in english
     assert "<b>&" not in russian and "&lt;b&gt;&amp;" in russian
     assert "http" not in russian.replace("http-equiv", "")  # self-contained
 

@@ -240,7 +240,7 @@ class People:
 
     def add_cron(self):
         self.surely(ADMINISTRATOR, "call", "ir.cron", "create", {
-            "name": "KKT: deliver receipts to the operator", "model_id": self.model, "state": "code",
+            "name": "KKT: deliver receipts to the OFD", "model_id": self.model, "state": "code",
             "code": "model._cron_deliver()", "interval_number": 1, "interval_type": "minutes"})
 
     # -- at the end ----------------------------------------------------------------------------------------------

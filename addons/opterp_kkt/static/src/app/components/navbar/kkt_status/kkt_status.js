@@ -112,7 +112,7 @@ export class KktStatus extends Component {
             waiting &&
                 !late &&
                 _t(
-                    "Receipts that are on their way to the operator: %s. There is nothing to do.",
+                    "Receipts that are on their way to the OFD: %s. There is nothing to do.",
                     waiting
                 ),
             getLevel({ silence }) &&
