@@ -21,7 +21,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).absolute().parents[3]
 INSTALLED = "SELECT name FROM ir_module_module WHERE state = 'installed' AND name NOT LIKE 'opterp_kkt%%' ORDER BY name"
-IS_CLOCKED = "LD_PRELOAD"  # a library is loaded at a program's start only
+AT_START = {"LD_PRELOAD", "ODOO_ADDONS_PATH"}  # a library, and the addons' path, count at a program's start only
 _open: list["Nursery"] = []
 
 
@@ -40,7 +40,7 @@ def launch(database, arguments: list[str], environment: dict[str, str], log: Pat
     """Start `odoo` with these arguments, and these variables beside our own, for a database; what it prints goes to `log`, or
     to `output` and only its errors to `log`. Return what is like a Popen: `pid`, `poll`, `wait`, `returncode`.
     """
-    if _open and IS_CLOCKED not in environment:
+    if _open and not AT_START & set(environment):
         return _open[-1].fork(database, arguments, environment, log, output or log)
     with log.open("ab") as errors, (output or log).open("ab") as out:
         return subprocess.Popen(
