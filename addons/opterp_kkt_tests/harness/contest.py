@@ -4,7 +4,7 @@
 import json
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 
 import psycopg2
@@ -14,9 +14,25 @@ from harness.shop import Shop
 from harness.stack import Database, Odoo
 from harness.till import Client
 
-# Every deliverer, whoever runs it, begins with a look at this table.
-FIRST_LOOK = "kkt_delivery"
-HELD_BACK = f"SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = '{FIRST_LOOK}'::regclass"
+# Every deliverer, whoever runs it, begins with a look at the rows of kkt_delivery. A row shows itself as soon as nobody holds
+# lock 1 alone; who waits for that has lock 2. No lock is waited for: a deliverer gives up after five seconds.
+BUILD_BARRIER = """
+    CREATE FUNCTION proof_barrier() RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN
+        IF NOT pg_try_advisory_xact_lock_shared(1) THEN
+            PERFORM pg_advisory_xact_lock_shared(2);
+            WHILE NOT pg_try_advisory_xact_lock_shared(1) LOOP PERFORM pg_sleep(0.02); END LOOP;
+        END IF;
+        RETURN TRUE;
+    END $$;
+    CREATE POLICY proof_barrier ON kkt_delivery USING (proof_barrier());
+    ALTER TABLE kkt_delivery ENABLE ROW LEVEL SECURITY;
+    ALTER TABLE kkt_delivery FORCE ROW LEVEL SECURITY;
+"""
+HELD_BACK = """
+    SELECT count(DISTINCT pid) FROM pg_locks
+     WHERE locktype = 'advisory' AND (classid, objid, objsubid) = (0, 2, 1)
+       AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+"""
 CRONS = "SELECT res_id FROM ir_model_data WHERE module = 'opterp_kkt' AND model = 'ir.cron' AND name LIKE 'ir_cron_deliver%%'"
 STATUSES = {0: "nothing left", 1: "something waits or was rejected", 3: "busy"}
 
@@ -105,13 +121,11 @@ class Barrier:
 
 @contextmanager
 def barrier(database: Database):
-    connection = psycopg2.connect(dbname=database.name, **database.dsn)
-    try:
-        with connection.cursor() as cursor:
-            cursor.execute(f"LOCK TABLE {FIRST_LOOK} IN ACCESS EXCLUSIVE MODE")
+    if not database.value("SELECT count(*) FROM pg_policy WHERE polname = 'proof_barrier'"):
+        database.execute(BUILD_BARRIER)
+    with closing(psycopg2.connect(dbname=database.name, **database.dsn)) as connection:
+        connection.cursor().execute("SELECT pg_advisory_lock(1)")
         yield Barrier(database)
-    finally:
-        connection.close()  # a rollback: the table is free
 
 
 class Breaker:

@@ -166,7 +166,7 @@ class Server:
         """End the whole group at once, as a power cut does; harmless when it has ended already."""
         self._end(signal.SIGKILL)
 
-    def stop(self, seconds: float = 15.0):
+    def stop(self, seconds: float = 60.0):
         """End it orderly; what is still there after `seconds` is killed."""
         self.resume_if_started()
         self._end(self.stop_signal, seconds)
@@ -175,7 +175,7 @@ class Server:
         if self.running:
             self.resume()
 
-    def _end(self, number: signal.Signals, seconds: float = 15.0):
+    def _end(self, number: signal.Signals, seconds: float = 60.0):
         if not self.process:
             return
         self._signal(number)
@@ -185,6 +185,7 @@ class Server:
             pass
         self._signal(signal.SIGKILL)  # children that outlive their parent
         self.process.wait()
+        wait_until(lambda: not _lives(self.pid), seconds, f"the end of {self.name}")  # its port is free then
         self._alive.discard(self)
 
     def restart(self):
@@ -221,6 +222,15 @@ def python_process(code: str, *arguments: str):
     finally:
         process.kill()
         process.communicate()
+
+
+def _lives(group: int) -> bool:
+    """Whether somebody of a process group is there still; who waits to be reaped holds nothing any more."""
+    for process in psutil.process_iter(["status"]):
+        with suppress(ProcessLookupError):
+            if process.info["status"] != psutil.STATUS_ZOMBIE and os.getpgid(process.pid) == group:
+                return True
+    return False
 
 
 def children(pid: int) -> list[int]:

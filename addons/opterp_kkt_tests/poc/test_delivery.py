@@ -7,7 +7,7 @@ import logging
 import os
 import threading
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 
 import psycopg2
 import pytest
@@ -246,18 +246,25 @@ def test_nothing_is_claimed_once_the_breaker_is_open(sold, deliverer):
     assert {row["state"] for row in waiting(sold, hold.register_id)} == {"pending"}
 
 
+def claim_patiently(deliverer: Deliverer, hold):
+    """It waits for five seconds, then tries again later."""
+    while True:
+        with suppress(psycopg2.errors.LockNotAvailable):
+            return deliverer.claim(hold)
+
+
 def test_a_claim_waits_for_a_breaker_that_is_about_to_open(sold, deliverer):
     one = deliverer()
     hold = one.take(one.registers[0])
     claims = []
-    claiming = threading.Thread(target=lambda: claims.append(one.claim(hold)))
+    claiming = threading.Thread(target=lambda: claims.append(claim_patiently(one, hold)))
     with closing(psycopg2.connect(dbname=sold.database.name, **sold.database.dsn)) as opening:
         opening.cursor().execute(OPEN, (60,))
         claiming.start()
         wait_until(lambda: sold.database.value(WAIT_FOR_A_ROW) or not claiming.is_alive(), 300, "the claim at the breaker's row")
         waits = claiming.is_alive()
         opening.commit()
-    claiming.join(30)
+    claiming.join(300)
     assert waits and claims == [None]
 
 
@@ -279,8 +286,10 @@ def test_a_free_turn_starts_afresh_when_somebody_sold_meanwhile(sold, delivery):
     number = "UPDATE kkt_register SET last_fd_number = last_fd_number + 1 WHERE id = %s"
     sold.database.execute(number, register)  # after what this transaction sees
     delivery.env["kkt.register"]._take_sale_lock([session])
-    cr.execute(number, [register])  # or: could not serialize access due to concurrent update
+    cr.execute(f"{number} RETURNING last_fd_number", [register])  # or: could not serialize access due to concurrent update
+    [ours] = cr.fetchone()
     cr.rollback()
+    assert ours == sold.database.value("SELECT last_fd_number + 1 FROM kkt_register WHERE id = %s", register)
 
 
 def test_a_deliverer_that_is_away_loses_its_guard(sold, deliverer):

@@ -355,7 +355,7 @@ class TestBadInputOverRpc(BadInputCommon, HttpCase):
         self.env.flush_all()
         answer = self.url_open(
             '/web/dataset/call_kw/pos.order/sync_from_ui', data=text.replace('"MARK"', raw or "").encode(),
-            headers={'Content-Type': 'application/json'})
+            headers={'Content-Type': 'application/json'}, timeout=600)
         self.env.invalidate_all()
         return answer
 

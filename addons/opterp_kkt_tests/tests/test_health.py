@@ -57,7 +57,7 @@ class TestHealthHttp(HealthCommon, HttpCase):
 
     def _ask(self):
         self.env.flush_all()
-        response = self.url_open('/kkt/health')
+        response = self.url_open('/kkt/health', timeout=600)
         report = response.json()
         codes = [reason['code'] for reason in report['reasons']]
         self.assertEqual(response.status_code, 503 if codes else 200)
@@ -82,7 +82,7 @@ class TestHealthHttp(HealthCommon, HttpCase):
 
     def test_no_business_data(self):
         self._wait(minutes=6)
-        text = self.url_open('/kkt/health').text
+        text = self.url_open('/kkt/health', timeout=600).text
         for secret in (self.register.name, self.register.ofd_id.name, self.company.name, self.register.fiscal_drive_number):
             self.assertNotIn(secret, text)
 

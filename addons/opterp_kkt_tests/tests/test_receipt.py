@@ -53,6 +53,7 @@ class TestReceipt(KktSaleCommon):
         order = self._sell([(self.frame, 1)])
         self._cancel_in_sql(order)
         order.unlink()
+        self.assertFalse(order.exists())
 
     def _cancel_in_sql(self, order):
         """Odoo itself keeps orders that are paid, and lets nobody cancel them."""

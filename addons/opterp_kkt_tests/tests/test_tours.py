@@ -1,6 +1,8 @@
 from datetime import timedelta
+from unittest.mock import patch
 
 from odoo.tests import HttpCase, tagged
+from odoo.tests.common import ChromeBrowser
 
 from odoo.addons.point_of_sale.tests.test_frontend import TestPointOfSaleHttpCommon
 
@@ -15,8 +17,18 @@ def till_stamp(order):
     return order.kkt_hlc['local_time'], order.kkt_hlc['logical_counter']
 
 
+class PatientBrowser:
+    """Gives the browser ten times as long as Odoo does: a busy machine is no failure."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        ten = property(lambda browser: 10, lambda browser, value: None)
+        cls.startClassPatcher(patch.object(ChromeBrowser, 'throttling_factor', ten, create=True))
+
+
 @tagged('post_install', '-at_install')
-class TestKktTours(KktCommon, TestPointOfSaleHttpCommon):
+class TestKktTours(PatientBrowser, KktCommon, TestPointOfSaleHttpCommon):
     """The cashier's side in a browser, up to `pending`."""
 
     def _run_tour(self, name, register=True):
@@ -59,6 +71,7 @@ class TestKktTours(KktCommon, TestPointOfSaleHttpCommon):
             self._make_wait(**since)
         self.main_pos_config.with_user(self.pos_user).open_ui()
         self.start_pos_tour(name)
+        self.assertEqual(self.register.get_health()['waiting'], 1, "it waits still: to look changes nothing")
 
     def _make_wait(self, **since):
         self.env['kkt.receipt'].sudo().create({
@@ -88,8 +101,10 @@ class TestKktTours(KktCommon, TestPointOfSaleHttpCommon):
         receipt = self.env['kkt.receipt'].sudo().create({'register_id': self.register.id, 'state': 'rejected'})
         self.main_pos_config.with_user(self.pos_user).open_ui()
         self.start_pos_tour('KktStatusRejectedTour')
+        self.assertEqual(self.register.get_health()['rejected'], 1)
         receipt._handle("put right by hand")
         self.start_pos_tour('KktStatusHandledTour')
+        self.assertEqual(self.register.get_health()['rejected'], 0)
 
     def test_without_register(self):
         order = self._run_tour('KktWithoutRegisterTour', register=False)
@@ -98,7 +113,7 @@ class TestKktTours(KktCommon, TestPointOfSaleHttpCommon):
 
 
 @tagged('post_install', '-at_install')
-class TestKktUnitJs(HttpCase):
+class TestKktUnitJs(PatientBrowser, HttpCase):
     """Runs static/tests/unit, and nothing else, in Odoo's runner of JavaScript unit tests."""
 
     def test_unit(self):

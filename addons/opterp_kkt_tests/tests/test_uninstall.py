@@ -34,10 +34,12 @@ class TestUninstall(KktSaleCommon):
 
     def test_other_modules_are_not_concerned(self):
         self._sell([(self.frame, 1)])
+        self._assert_refused("waiting 1")
         self.env['ir.module.module'].search([('name', '=', 'opterp_kkt_tests')])._kkt_check_uninstall()
 
     def test_a_neutralized_copy_is_free(self):
         self._sell([(self.frame, 1)])
+        self._assert_refused("waiting 1")
         self.env['ir.config_parameter'].set_param('database.is_neutralized', True)
         self.modules._kkt_check_uninstall()
 
