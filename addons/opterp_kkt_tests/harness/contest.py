@@ -111,7 +111,7 @@ class Barrier:
     def __init__(self, database: Database):
         self._database = database
 
-    def wait(self, count: int, seconds: float = 300.0):
+    def wait(self, count: int, seconds: float = 600.0):
         """Wait until so many stand at the barrier."""
         wait_until(lambda: self.waiting() >= count, seconds, f"{count} deliverers at the barrier", 0.1)
 
@@ -157,7 +157,7 @@ class Breaker:
             " extract(epoch FROM clock_timestamp())::float8 * 1000 AS now FROM kkt_circuit_breaker WHERE id = %s", self._id)
         return row
 
-    def wait_for(self, state: str, seconds: float = 300.0) -> dict:
+    def wait_for(self, state: str, seconds: float = 600.0) -> dict:
         return wait_until(lambda: (row := self.row())["state"] == state and row, seconds, f"a breaker that is {state}", 0.02)
 
     def let_recovery_pass(self):

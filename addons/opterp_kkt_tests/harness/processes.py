@@ -70,7 +70,7 @@ class Server:
     manager it starts and stops; whatever is still alive when Python ends is killed.
     """
 
-    start_timeout = 120.0
+    start_timeout = 300.0
     stop_signal = signal.SIGTERM
     _alive: set["Server"] = set()
 

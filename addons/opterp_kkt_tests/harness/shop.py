@@ -165,7 +165,7 @@ class Shop:
     def unfinished(self) -> int:
         return self.database.value(UNFINISHED)
 
-    def settle(self, seconds: float = 300.0):
+    def settle(self, seconds: float = 600.0):
         """Wait until every receipt is delivered or rejected."""
         wait_until(lambda: not self.unfinished(), seconds, "delivery of every receipt", 0.2)
 

@@ -265,7 +265,7 @@ class Odoo(Server):
     registry. What the server says is in `log`; `errors()` lists the lines that a proof should not see.
     """
 
-    start_timeout = 300.0
+    start_timeout = 600.0
 
     def __init__(
         self,
@@ -324,7 +324,7 @@ class Odoo(Server):
 
     def ready(self):
         with suppress(requests.RequestException):
-            return requests.get(f"{self.url}/web/health?db_server_status=1", timeout=30).status_code == 200
+            return requests.get(f"{self.url}/web/health?db_server_status=1", timeout=120).status_code == 200
         return False
 
     def errors(self) -> list[str]:
@@ -362,7 +362,7 @@ class Emulator(Server):
         return super().environment() | {"PYTHONPATH": str(ROOT / "addons" / "opterp_kkt_tests")}
 
     def _control(self, verb: str, **body):
-        answer = requests.post(f"{self.url}/_control/{verb}", json=body, timeout=10)
+        answer = requests.post(f"{self.url}/_control/{verb}", json=body, timeout=120)
         answer.raise_for_status()
 
     def mode(self, mode: str = "ok", **options):
@@ -385,7 +385,7 @@ class Emulator(Server):
 
     def history(self, since: int = 0) -> list[dict]:
         """Every request so far, see `judge`; with `since` only those after that sequence number."""
-        answer = requests.get(f"{self.url}/_control/history", params={"since": since} if since else {}, timeout=30)
+        answer = requests.get(f"{self.url}/_control/history", params={"since": since} if since else {}, timeout=120)
         answer.raise_for_status()
         return answer.json()
 
@@ -397,5 +397,5 @@ class Emulator(Server):
         """Keys of what was sent and has no answer yet."""
         return [request["key"] for request in self.history() if request["outcome"] == "in_flight"]
 
-    def wait_accepted(self, count: int, seconds: float = 300.0):
+    def wait_accepted(self, count: int, seconds: float = 600.0):
         return wait_until(lambda: len(self.accepted()) >= count, seconds, f"{count} accepted documents", 0.2)

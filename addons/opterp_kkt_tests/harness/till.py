@@ -44,7 +44,7 @@ class Client:
 
     _sessions: dict[tuple, tuple] = {}  # cookies, and what the server told at the login
 
-    def __init__(self, odoo: Odoo, login: str = "admin", password: str = "admin", timeout: float = 60.0):
+    def __init__(self, odoo: Odoo, login: str = "admin", password: str = "admin", timeout: float = 300.0):
         self.odoo = odoo
         self.login = login
         self.password = password

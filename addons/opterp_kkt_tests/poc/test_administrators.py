@@ -13,7 +13,7 @@ from harness.hands import alarms, fiscal_administrator, receipts_of, set_numbers
 from harness.processes import free_port, wait_until
 from harness.stack import Emulator
 
-SECONDS = 120.0  # after which something hangs; nothing here takes long
+SECONDS = 600.0  # after which something hangs; nothing here takes long
 CRONS = "SELECT res_id FROM ir_model_data WHERE module = 'opterp_kkt' AND model = 'ir.cron' AND name LIKE 'ir_cron_deliver%%'"
 SENDING = "SELECT count(*) FROM kkt_receipt WHERE state = 'sending'"
 STATE = "SELECT state FROM kkt_receipt WHERE pos_order_id = %s"

@@ -12,7 +12,7 @@ from harness.shop import Shop
 from harness.stack import TEMPLATE, Clock, Postgres, environment_dsn
 
 HOUR = 3600
-SECONDS = 180.0  # after which something hangs; two looks of Odoo's crons lie a minute apart
+SECONDS = 600.0  # after which something hangs; two looks of Odoo's crons lie a minute apart
 OFFSETS = (-HOUR, -30, -3, 0, 3, 30, HOUR)
 SALES = 3
 NOTE_TRIGGERS = """

@@ -88,7 +88,7 @@ def deliverer(sold, delivery):
     yield make
     for run in runs:
         run.close()
-    wait_until(lambda: not sold.database.value(GUARDED), 30, "the end of the guards")
+    wait_until(lambda: not sold.database.value(GUARDED), 300, "the end of the guards")
 
 
 class Deliverer:
@@ -177,7 +177,7 @@ def test_what_a_dead_holder_left_is_asked_for_before_it_is_sent_again(sold, deli
     claim = dead.claim(hold)
     dead.send(hold, claim)
     dead.close()
-    next_hold = wait_until(lambda: heir.take(hold.register_id), 30, "the guard of a dead holder")
+    next_hold = wait_until(lambda: heir.take(hold.register_id), 300, "the guard of a dead holder")
     again = heir.claim(next_hold)
     heir.record(next_hold, again, heir.send(next_hold, again))
     assert (again.id, again.idempotency_key, again.payload) == (claim.id, claim.idempotency_key, claim.payload)
@@ -297,7 +297,7 @@ def test_a_deliverer_that_is_away_loses_its_guard(sold, deliverer):
     away, other = deliverer(), deliverer()
     ownership = away.take(away.registers[0])
     sold.redis.client.delete(ownership.lease.key)
-    heir = wait_until(lambda: other.take(ownership.register_id), 60, "the guard of a deliverer that is away")
+    heir = wait_until(lambda: other.take(ownership.register_id), 300, "the guard of a deliverer that is away")
     assert heir.epoch == ownership.epoch + 1
     from odoo.addons.opterp_kkt.delivery.session import SessionLost
     with pytest.raises(SessionLost):

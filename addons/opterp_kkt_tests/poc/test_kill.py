@@ -6,6 +6,7 @@ order is kept.
 import random
 import time
 
+from harness.contest import set_number
 from harness.judge import first_acceptances
 from harness.processes import wait_until
 from harness.shop import Shop
@@ -40,8 +41,10 @@ class Drain:
         """Start the server again; return the seconds until what the dead one held was delivered."""
         accepted = len(self.shop.ofd.accepted())
         held = list(self.torn)
+        self.shop.ofd.mode("wait")  # else a slow machine sells no faster than the server delivers
         self.host.restart()
         sell_until_enough_wait(self.shop, self.tills)
+        self.shop.ofd.mode("slow", seconds=ANSWER_SECONDS)
         began = time.monotonic()
         wait_until(lambda: not self.shop.database.value(LEFT, held), 300, "delivery of what the dead process held")
         taken_over = time.monotonic() - began
@@ -94,6 +97,7 @@ def _sell_ahead(shop: Shop) -> tuple[Odoo, list[Till]]:
     shop.ofd.mode("slow", seconds=ANSWER_SECONDS)
     host = shop.host(crons=0, options=("-i", "opterp_kkt_tests"))
     tills = [shop.till(host, number) for number in range(2)]
+    set_number(tills[0], "request_timeout", 600)
     sell_until_enough_wait(shop, tills)
     host.crons, host.options = 2, ()
     return host, tills

@@ -291,7 +291,7 @@ def test_uninstalled_and_installed_on_a_shop_with_old_orders(shop, report):
         shop.database.execute(OWN_SHOP)
         host = shop.host()
         till = shop.till(host)
-        admin = Client(host, timeout=180)
+        admin = Client(host, timeout=600)
         admin.call("res.users", "write", [admin.uid], {"lang": "ru_RU"})
         admin.authenticate()
 

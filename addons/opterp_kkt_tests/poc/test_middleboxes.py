@@ -10,7 +10,7 @@ from harness.hands import alarms, fiscal_administrator, receipts_of, set_numbers
 from harness.processes import wait_until
 from harness.till import Till
 
-SECONDS = 120.0  # after which something hangs
+SECONDS = 600.0  # after which something hangs
 TRIES, PAUSE, STREAK = 3, 2, 5
 HTTPS_PORT = "<html><center><h1>400 Bad Request</h1></center>The plain HTTP request was sent to HTTPS port</html>"
 HELD = "SELECT hold_reason FROM kkt_delivery WHERE register_id = %s"

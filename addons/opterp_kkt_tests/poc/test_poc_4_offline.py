@@ -35,6 +35,7 @@ EIGHT_HOURS = 8 * 3600.0
 SHORTENED = {"request_timeout": (10, 2), "backoff_max": (60, 1), "run_seconds": (50, 10)}  # s: the default, and here
 RECOVERY = 1  # s that the breaker stays open
 PROGRESS = 10.0  # s between two lines
+PATIENCE = 600.0  # s; only ends what hangs
 
 Window = tuple[float, float]  # from when to when, in s on the monotonic clock
 
@@ -116,7 +117,7 @@ class Day:
 
     def sell_a_sample(self):
         """Begin when the queues are as short as on a good day."""
-        self._wait(lambda: self.shop.unfinished() <= 2 * TILLS, 120, "short queues")
+        self._wait(lambda: self.shop.unfinished() <= 2 * TILLS, PATIENCE, "short queues")
         began = time.monotonic()
         self._sell(SAMPLE, began)
         self.up.append((began, time.monotonic()))
@@ -157,7 +158,7 @@ class Day:
         deepest = self.shop.database.value(DEEPEST)
         self.story.figure(f"{len(waiting)} documents wait, {deepest} of one register; the network is back")
         began = time.monotonic()
-        self._wait(lambda: not self.shop.database.value(LEFT, last), 120 + len(waiting), "delivery of the day's documents")
+        self._wait(lambda: not self.shop.database.value(LEFT, last), PATIENCE + len(waiting), "delivery of the day's documents")
         arrived = sorted(r["arrived"] / 1000 for r in self.shop.ofd.accepted() if r["key"] in waiting)
         arrived = [at for at in arrived if at >= self.back]
         drained = arrived[-1] - self.back
@@ -168,7 +169,7 @@ class Day:
 
     def close(self):
         self._sell(RECEIPTS, 0.0)
-        self.traffic.close(60)
+        self.traffic.close(PATIENCE)
         self.shop.settle()
 
     def seconds(self, *windows: Window) -> list[float]:
@@ -181,7 +182,7 @@ class Day:
         return [sale for sale in self.traffic.sales if sale.answered and window[0] <= sale.sent < window[1]]
 
     def _sell(self, count: int, began: float):
-        self._wait(lambda: len(self._sold((began, math.inf))) >= count, 60 + 2 * count, f"{count} sales")
+        self._wait(lambda: len(self._sold((began, math.inf))) >= count, PATIENCE + 2 * count, f"{count} sales")
 
     def _wait(self, condition, limit: float, what: str):
         wait_until(lambda: self._watch() or condition(), limit, what, 0.2)

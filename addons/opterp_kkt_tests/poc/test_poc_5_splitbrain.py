@@ -32,7 +32,7 @@ from harness.till import Client, Till
 SLOW = bool(os.environ.get("SLOW"))
 SEED = int(os.environ.get("SEED", random.randrange(1_000_000)))
 RECEIPTS = 10
-PATIENCE = 300.0  # s; only ends what hangs
+PATIENCE = 600.0  # s; only ends what hangs
 HOUR = 3600  # s
 
 

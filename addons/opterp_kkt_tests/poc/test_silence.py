@@ -66,7 +66,7 @@ def is_heard_again(shop: Shop, host: Odoo, till: Till):
     host.restart()
     till.move_to(host)
     shop.settle()
-    wait_until(lambda: health(host) == (200, set()), 120, "health", 0.5)
+    wait_until(lambda: health(host) == (200, set()), 600, "health", 0.5)
     assert till_asks(till) == {"waiting": 0, "rejected": 0, "oldest": 0, "obstacle": False}
     assert command(shop, host)[0] == 0
     assert shop.violations() == []
@@ -79,7 +79,7 @@ def test_a_server_without_cron_threads(shop, report):
         let_pass(shop)
         till.sell()
         shop.settle()
-        wait_until(lambda: not health(host)[1] & {"delivery_silent", "late"}, 180, "a call of the delivery jobs", 0.5)
+        wait_until(lambda: not health(host)[1] & {"delivery_silent", "late"}, 600, "a call of the delivery jobs", 0.5)
         story.step(f"{MINUTES} minutes pass on a server that delivers: the next call makes up for them")
 
         host.crons = 0
@@ -106,9 +106,9 @@ def test_postgresql_restarted_under_a_threaded_server(own_postgres, report):
         till.sell()
         shop.settle()
         own_postgres.kill()
-        wait_until(lambda: _dead_threads(host) == host.crons, 120, "the end of the cron threads")  # those that are late live on
+        wait_until(lambda: _dead_threads(host) == host.crons, 600, "the end of the cron threads")  # those that are late live on
         own_postgres.start()
-        wait_until(lambda: _sells(till), 60, "a sale after the restart", 0.5)
+        wait_until(lambda: _sells(till), 600, "a sale after the restart", 0.5)
         is_silent(shop, host, till)
         story.step("the cron threads are gone: 503, exit status 1, the till hears it; /web/health is green")
         is_heard_again(shop, host, till)

@@ -14,7 +14,7 @@ from harness.contest import DeliverNow, set_number
 from harness.processes import wait_until
 
 ROUNDS = 10 if os.environ.get("SLOW") else 3
-PATIENCE = 300.0  # s; only ends what hangs
+PATIENCE = 600.0  # s; only ends what hangs
 NEVER = 86_400  # s
 GAVE_UP = "The guard was lost"  # a deliverer's word in its log, after what it tried to record
 LAST_HELD = "SELECT * FROM kkt_delivery ORDER BY held_at DESC NULLS LAST LIMIT 1"

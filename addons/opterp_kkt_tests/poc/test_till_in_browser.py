@@ -13,7 +13,7 @@ from harness.shop import Shop
 from harness.stack import Odoo
 from playwright.sync_api import Page, expect, sync_playwright
 
-PATIENCE = 180_000  # ms: a first visitor waits until the server has built the till's JavaScript
+PATIENCE = 600_000  # ms: a first visitor waits until the server has built the till's JavaScript
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 TILLS = "/odoo/action-point_of_sale.action_pos_config_kanban"
 PRODUCT = "Оправа «Нева»"
