@@ -6,7 +6,7 @@ python := .run/venv/bin/python
 
 export ONLY
 
-.PHONY: help setup demo test run poc proofs nemesis bench clean
+.PHONY: help setup demo test run poc report proofs nemesis bench clean
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
 
@@ -24,6 +24,9 @@ run: setup ## the demo shop in your browser, until Ctrl-C
 
 poc: setup ## the proofs over real processes; ONLY=5: POC-5
 	@ONLY=$(ONLY:%=poc_%) $(during) docker/test.sh poc
+
+report: poc ## the proofs, and their report kept in docs/POC_REPORT.md, to be committed
+	@cp POC_REPORT.md docs/
 
 proofs: setup ## everything at full length: SLOW, FULL, many seeds (an hour and more)
 	@SLOW=1 FULL=1 $(during) docker/test.sh all

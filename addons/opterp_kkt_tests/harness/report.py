@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
 
+import psutil
 import psycopg2
 from harness.processes import ROOT, RUN
 from harness.stack import environment_dsn
@@ -131,8 +132,16 @@ def versions() -> dict[str, str]:
         "PostgreSQL": _postgres_version(),
         "Redis": _first_line("redis-server", "--version"),
         "Python": platform.python_version(),
-        "System": f"{platform.system()} {platform.release()}, {os.cpu_count()} cores",
+        "System": f"{platform.system()} {platform.release()}",
+        "Machine": _machine(),
+        "Commit": _first_line("git", "describe", "--always", "--dirty"),
     }
+
+
+def _machine() -> str:
+    facts = Path("/proc/cpuinfo").read_text().splitlines()
+    processor = next((fact.partition(":")[2].strip() for fact in facts if fact.startswith("model name")), platform.machine())
+    return f"{processor}, {len(os.sched_getaffinity(0))} cores, {psutil.virtual_memory().total >> 30} GiB"
 
 
 def _first_line(*command: str) -> str:
