@@ -134,9 +134,15 @@ class KktRegister(models.Model):
             or self._get_text_problem(self, 'user_property_value', 1086))
 
     def _get_head_values(self):
+        """Who sells and where, by FNS JSON names."""
         properties = {'propertyName': self.user_property_name, 'propertyValue': self.user_property_value}
         return {
-            **super()._get_head_values(),
+            'user': self.company_id.name,
+            'userInn': (self.company_id.vat or '').ljust(12),
+            'kktRegId': self.registration_number.ljust(20),
+            'retailPlaceAddress': self.retail_address,
+            'retailPlace': self.retail_place,
+            'appliedTaxationType': int(self.taxation_system),
             **({'propertiesData': self.receipt_property} if self.receipt_property else {}),
             **({'properties': properties} if all(properties.values()) else {}),
         }

@@ -114,17 +114,6 @@ class KktRegister(models.Model):
         now = self.env.cr.now().replace(tzinfo=UTC).timestamp() * 1000
         return self._get_local_time(max(now, self.last_document_time)).date()
 
-    def _get_head_values(self):
-        """Who sells and where, by FNS JSON names."""
-        return {
-            'user': self.company_id.name,
-            'userInn': (self.company_id.vat or '').ljust(12),
-            'kktRegId': self.registration_number.ljust(20),
-            'retailPlaceAddress': self.retail_address,
-            'retailPlace': self.retail_place,
-            'appliedTaxationType': int(self.taxation_system),
-        }
-
     def _begin_shift(self):
         """A session of the point of sale was opened: the next shift number, and receipts count from 1 again."""
         self.flush_recordset()

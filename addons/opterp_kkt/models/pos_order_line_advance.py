@@ -60,12 +60,11 @@ class PosOrderLine(models.Model):
             [('program_id.program_type', 'in', WALLETS), ('product_ids', 'in', self.product_id.ids)], limit=1))
 
     def _kkt_get_name(self):
-        # An advance is named after what was ordered at its rate
-        if self.refunded_orderline_id:
-            return self.refunded_orderline_id._kkt_get_name()
-        if not self._kkt_is_down_payment():
+        # A down payment is named after what was ordered at its rate
+        line = self.refunded_orderline_id or self
+        if not line._kkt_is_down_payment():
             return super()._kkt_get_name()
-        ordered = self.sale_order_origin_id.order_line.filtered(
-            lambda line: not line.display_type and not line.is_downpayment and line.tax_ids == self.tax_ids)
+        ordered = line.sale_order_origin_id.order_line.filtered(
+            lambda ordered: not ordered.display_type and not ordered.is_downpayment and ordered.tax_ids == line.tax_ids)
         names = ", ".join(ordered.product_id.mapped('name'))
         return self.env._("Advance: %s", names) if names else super()._kkt_get_name()

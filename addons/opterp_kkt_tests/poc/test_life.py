@@ -76,6 +76,16 @@ WRITTEN = """
     SELECT relname, n_tup_upd, pg_relation_filenode(relid) FROM pg_stat_user_tables
      WHERE relname IN ('pos_order', 'pos_order_line', 'pos_payment') ORDER BY relname
 """
+# What an older version left: lines without what was stated of them, numbers that nobody checked; and a tax of today.
+AS_BEFORE = """
+    UPDATE pos_order_line SET kkt_vat_rate = NULL, kkt_settlement_method = NULL;
+    UPDATE kkt_register SET registration_number = '0000000000000001';
+    UPDATE account_tax SET kkt_vat_rate = '2' WHERE kkt_vat_rate = '11';
+"""
+RATES = """
+    SELECT jsonb_path_query_array(payload::jsonb, '$.document.items[*].nds')::text AS rates
+      FROM kkt_receipt WHERE pos_order_id = ANY(%s) ORDER BY id
+"""
 
 
 def run_odoo(database: Database, *arguments):
@@ -109,10 +119,10 @@ def test_an_upgrade_changes_nothing_of_what_waits(shop, report):
         host = shop.host()
         till = shop.till(host)
         set_number(till, "request_timeout", 600)
-        for _number in range(5):
-            till.sell()
+        sale, *_others = [till.sell() for _number in range(5)]
         wait_until(lambda: shop.database.value(SENDING), 300, "a document under way")
         host.kill()
+        shop.database.execute(AS_BEFORE)
         before = shop.database.query(RECEIPTS)
         states = [row["receipt"]["state"] for row in before]
         assert states == ["sending"] + 4 * ["pending"]
@@ -125,10 +135,14 @@ def test_an_upgrade_changes_nothing_of_what_waits(shop, report):
         host.start()
         till.move_to(host)
         till.sell()
+        refund = till.refund(sale)
         shop.settle()
         assert shop.violations() == []
         assert host.errors() == []
-        scenario.figure("1 document under way and 4 waiting are the same after the upgrade; 6 delivered, once, in order")
+        rates = shop.database.query(RATES, [sale["id"], refund["id"]])
+        assert rates == [{"rates": "[11]"}] * 2, "a refund states what the sale stated, not the tax of today"
+        scenario.figure("1 document under way and 4 waiting are the same after the upgrade; 7 delivered, once, in order; a sale"
+                        " of before was refunded at its own rate")
 
 
 # --- backup and restore ----------------------------------------------------------------------------------------

@@ -15,6 +15,9 @@ from .delivering import FAILED, DeliveryCommon
 FISCAL_DATA = FiscalData('9999000000000777', 77, 3, 5, "1234567890", "t=…&fn=9999000000000777")
 
 
+ELSEWHERE = {'driver': 'elsewhere', 'fiscal_drive_number': '8710000100000001'}
+
+
 @tagged('post_install', '-at_install')
 class TestIssue(DeliveryCommon):
     """How a document comes to be: what its register, driver and transport give it, and when."""
@@ -27,7 +30,7 @@ class TestIssue(DeliveryCommon):
     # -- a register elsewhere ----------------------------------------------------------------------------------------------
 
     def _sell_elsewhere(self):
-        self.register.driver = 'elsewhere'
+        self.register.write(ELSEWHERE)
         return self._sell_receipt()
 
     def test_its_document_has_all_but_the_numbers_at_once(self):
@@ -78,7 +81,7 @@ class TestIssue(DeliveryCommon):
 
     def test_retry_builds_it_by_the_driver_of_then(self):
         order, receipt = self._sell_unbuildable()
-        self.register.driver = 'elsewhere'
+        self.register.write(ELSEWHERE)
         order.lines.tax_ids.kkt_vat_rate = '11'
         receipt.action_retry()
         self.assertRecordValues(receipt, [{'state': 'pending', 'fd_number': 0, 'numbers_follow': True, 'queue_number': 1}])
