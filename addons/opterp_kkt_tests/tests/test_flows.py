@@ -95,7 +95,7 @@ class TestFlows(BasketCase):
         advance = self._pay_down(sale_order, 7170, [(self.bank_pm1, 7170)])
         self.vat_22.kkt_vat_rate = '11'
         self.env.cr._now = datetime(2026, 2, 1, 10)
-        sale_order.order_line[0].price_unit = 1
+        sale_order.order_line[:2].price_unit = 1
         refund = self._sell(
             [{**self._refund_line(line, 1), 'price_unit': line.price_unit, 'tax_ids': [(6, 0, line.tax_ids.ids)],
               'price_subtotal': -line.price_subtotal, 'price_subtotal_incl': -line.price_subtotal_incl}

@@ -44,7 +44,7 @@ class TestIssue(DeliveryCommon):
         self.assertEqual((payload['idempotency_key'], payload['fd_number']), (receipt.idempotency_key, None))
         self.assertEqual(payload['document']['totalSum'], 890000)
         self.assertFalse({'fiscalSign', 'fiscalDocumentNumber', 'dateTime'} & set(payload['document']))
-        self.assertRecordValues(self.register, [{'last_queue_number': 2, 'last_fd_number': 1, 'last_receipt_number': 1}])
+        self.assertRecordValues(self.register, [{'last_queue_number': 2, 'last_fd_number': 0, 'last_receipt_number': 0}])
         self.assertIn("not numbered yet", receipt.display_name)
 
     def test_the_answer_brings_the_numbers(self):
