@@ -51,7 +51,8 @@ class PosOrderLine(models.Model):
     def _kkt_get_prepayment(self):
         """Whether the down payments of this order pay for all that was ordered, or for a part."""
         lines = self.order_id.lines.filtered(
-            lambda line: line.sale_order_origin_id == self.sale_order_origin_id and line._kkt_is_down_payment())
+            lambda line: line.sale_order_origin_id == self.sale_order_origin_id and line._kkt_is_down_payment()
+            and not line._kkt_is_set_off())
         ordered = round(self.sale_order_origin_id.amount_total * 100)
         return PREPAYMENT if sum(line._kkt_get_total() for line in lines) >= ordered else PART_PREPAYMENT
 
