@@ -1,9 +1,12 @@
+import logging
 from datetime import timedelta
 from typing import NamedTuple
 
 from markupsafe import Markup
 
 from odoo import api, fields, models
+
+_logger = logging.getLogger(__name__)
 
 
 class Kind(NamedTuple):
@@ -133,8 +136,9 @@ class KktAlarm(models.Model):
             own = self.filtered(lambda alarm: not alarm.company_id or alarm.company_id in user.company_ids)  # noqa: B023
             own._schedule_activities(user)
             own.filtered(lambda alarm: KINDS[alarm.kind].mailed)._send_mail(user)
-        for alarm in self:
+        for alarm in self.with_context(lang='en_US'):
             alarm.told_level = alarm.level
+            _logger.warning("Alarm (%s, level %s): %s", alarm.kind, alarm.level, alarm._get_texts().happened)
 
     def _schedule_activities(self, user):
         there = self.activity_ids.filtered(lambda activity: activity.user_id == user)

@@ -169,6 +169,15 @@ class TestWatch(WatchCommon):
         self.register.action_release_hold()
         self._assert_none()
 
+    def test_an_alarm_is_in_the_log_once(self):
+        self._wait(minutes=1)
+        self.delivery.write({'hold_cause': 'by_hand', 'hold_reason': "Held by Ann."})
+        with self.assertLogs('odoo.addons.opterp_kkt.models.kkt_alarm', 'WARNING') as log:
+            self._watch()
+            self._watch()
+        self.assertEqual(len(log.output), 1)
+        self.assertIn("Held by Ann.", log.output[0])
+
     def test_rejected_until_handled(self):
         _order, receipt = self._sell_unbuildable()
         alarm = self._assert_alarm('rejected', self.register)

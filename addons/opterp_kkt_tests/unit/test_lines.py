@@ -24,8 +24,10 @@ def test_discounts(items, totals):
     assert [i.total for i in fit_items(items, sum(i.total for i in items))] == totals
 
 
-@given(st.lists(st.builds(item, st.integers(0, 10**6), st.sampled_from([6, 11]), st.sampled_from([3, 4])), min_size=1, max_size=6),
-       st.lists(st.builds(item, st.integers(-10**5, -1), st.sampled_from([6, 11])), max_size=3))
+@given(
+    st.lists(st.builds(item, st.integers(0, 10**6), st.sampled_from([6, 11]), st.sampled_from([3, 4])), min_size=1, max_size=6),
+    st.lists(st.builds(item, st.integers(-10**5, -1), st.sampled_from([6, 11])), max_size=3),
+)
 def test_discounts_to_the_kopeck(goods, discounts):
     total = sum(i.total for i in [*goods, *discounts])
     if total <= 0:
