@@ -30,7 +30,7 @@ REJECTED = """
 """
 AHEAD = """
     SELECT * FROM (
-        SELECT id, hlc_local_time - floor(extract(epoch FROM now()) * 1000)::bigint AS ahead FROM kkt_register) g
+        SELECT id, hlc_local_time - floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint AS ahead FROM kkt_register) g
      WHERE ahead > %s
 """
 DRIFT = """

@@ -6,6 +6,7 @@ from datetime import timedelta
 from types import SimpleNamespace
 from unittest.mock import patch
 
+from odoo import fields
 from odoo.exceptions import AccessError
 from odoo.tests import HttpCase, tagged
 
@@ -25,18 +26,24 @@ class HealthCommon(KktSaleCommon):
         super().setUpClass()
         cls.env.cr.execute("UPDATE kkt_ofd SET active = FALSE WHERE id <> %s", [cls.register.ofd_id.id])
         cls.jobs = cls.env['ir.cron'].sudo().union(*(cls.env.ref(xmlid) for xmlid in JOBS))
-        cls._set_jobs(cls.jobs, active=True, lastcall=cls.env.cr.now(), failure_count=0)
         cls.delivery_jobs = cls.jobs[:2]
 
-    @classmethod
-    def _set_jobs(cls, jobs, **values):
+    def setUp(self):
+        super().setUp()
+        self._set_jobs(self.jobs, active=True, lastcall=fields.Datetime.now(), failure_count=0)
+
+    def _set_jobs(self, jobs, **values):
         jobs.write(values)
-        cls.env.flush_all()
+        self.env.flush_all()
 
     def _wait(self, **since):
         """A document that has waited for so long."""
         receipt = self._sell([(self.frame, 1)]).kkt_receipt_ids
-        self._make_older(receipt, **since)
+        self.env.flush_all()
+        self.env.cr.execute(
+            "UPDATE kkt_receipt SET create_date = clock_timestamp() AT TIME ZONE 'UTC' - %s WHERE id = %s",
+            [timedelta(**since), receipt.id])
+        self.env.invalidate_all()
         return receipt
 
     def _make_older(self, receipt, **time):
@@ -115,20 +122,20 @@ class TestHealthHttp(HealthCommon, HttpCase):
     def test_a_copied_job_counts(self):
         copy = self.delivery_jobs[0].copy()
         self._set_jobs(self.delivery_jobs, active=False)
-        self._set_jobs(copy, active=True, lastcall=self.env.cr.now())
+        self._set_jobs(copy, active=True, lastcall=fields.Datetime.now())
         self.assertEqual(self._ask()[0], [])
 
     def test_jobs_that_nobody_calls(self):
-        self._set_jobs(self.jobs, lastcall=self.env.cr.now() - timedelta(hours=1))
+        self._set_jobs(self.jobs, lastcall=fields.Datetime.now() - timedelta(hours=1))
         self.assertEqual(self._ask()[0], ['delivery_silent', 'watch_silent'])
 
     def test_jobs_called_in_the_future(self):
         """The database's clock was set back."""
-        self._set_jobs(self.delivery_jobs, lastcall=self.env.cr.now() + timedelta(hours=1))
+        self._set_jobs(self.delivery_jobs, lastcall=fields.Datetime.now() + timedelta(hours=1))
         self.assertEqual(self._ask()[0], ['delivery_silent'])
 
     def test_whoever_holds_a_guard_delivers(self):
-        self._set_jobs(self.delivery_jobs, lastcall=self.env.cr.now() - timedelta(hours=1))
+        self._set_jobs(self.delivery_jobs, lastcall=fields.Datetime.now() - timedelta(hours=1))
         self.env.cr.execute("SELECT pg_advisory_xact_lock(4934484, %s)", [self.register.id])
         self.assertEqual(self._ask()[0], [])
 
