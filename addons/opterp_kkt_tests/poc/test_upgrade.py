@@ -94,8 +94,10 @@ def test_all_that_a_version_of_before_left_is_delivered(version, environment, re
         assert not shop.database.value(SECRETS), "the token has moved"
         scenario.step("upgraded: nothing of them changed, the hold and the open breaker are there")
 
-        host = shop.host()
+        host = shop.host(crons=0)
         _press_the_buttons(shop, host)
+        host.crons = 2
+        host.restart()
         shop.till(host).sell()
         shop.settle()
         after = {row["id"]: row for row in shop.database.query(KEPT)}
