@@ -11,7 +11,7 @@ class KktReceipt(models.Model):
     rejected, or what its register stands still for, once the OFD has said that it does not have it. *Send Anew* gives up a
     former OFD that does not tell.
     """
-    _inherit = 'kkt.receipt'
+    _inherit = 'kkt.receipt'  # by subject  # pylint: disable=consider-merging-classes-inherited
 
     def action_retry(self):
         """Try again at once: build what could not be built, send what was refused, same key and same bytes."""

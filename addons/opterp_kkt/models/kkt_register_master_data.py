@@ -20,7 +20,7 @@ class KktRegister(models.Model):
     What is wrong is refused when it is written. What stands there already, or became wrong with a change elsewhere, is
     listed on the register with what to do about it, and the register goes on selling.
     """
-    _inherit = 'kkt.register'
+    _inherit = 'kkt.register'  # by subject  # pylint: disable=consider-merging-classes-inherited
 
     receipt_property = fields.Char("Additional Requisite of Receipts", help="Tag 1192, up to 16 characters, on each receipt.")
     user_property_name = fields.Char(

@@ -51,7 +51,7 @@ class KktRegister(models.Model):
     `_take_place` takes the next place in the queue, the next stamp of the register's hybrid logical clock and, where the driver
     numbers at once, the next FD number with one UPDATE of the register's row, in the transaction of the document's cause.
     """
-    _inherit = 'kkt.register'
+    _inherit = 'kkt.register'  # by subject  # pylint: disable=consider-merging-classes-inherited
 
     def _check_serves(self, config, company):
         """:raises DocumentError: this register doesn't number what that point of sale and company sell"""

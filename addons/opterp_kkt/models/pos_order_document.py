@@ -8,7 +8,7 @@ SALE, REFUND = '1', '2'
 
 class PosOrder(models.Model):
     """What an order's receipts state: it is the source that `kkt.receipt._issue` asks."""
-    _inherit = 'pos.order'
+    _inherit = 'pos.order'  # by subject  # pylint: disable=consider-merging-classes-inherited
 
     def _kkt_get_operation_types(self):
         quantities = [line.qty for line in self.lines if not line._kkt_get_set_off()]

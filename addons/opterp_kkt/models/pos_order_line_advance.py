@@ -17,7 +17,7 @@ class PosOrderLine(models.Model):
 
     A product that is a payment by its own setting is an advance, too. A refund gives back what was signed.
     """
-    _inherit = 'pos.order.line'
+    _inherit = 'pos.order.line'  # by subject  # pylint: disable=consider-merging-classes-inherited
 
     kkt_settlement_method = fields.Integer("Settlement Method Stated", readonly=True, copy=False, help="Tag 1214.")
 
