@@ -14,6 +14,7 @@
         'data/mail_activity_type.xml',
         'data/mail_template.xml',
         'data/ir_cron.xml',
+        'views/kkt_receipt_report.xml',
         'views/kkt_receipt_views.xml',
         'views/kkt_register_views.xml',
         'views/kkt_ofd_views.xml',
@@ -34,7 +35,9 @@
         'demo/optical_shop.xml',
     ],
     'assets': {
-        'point_of_sale._assets_pos': ['opterp_kkt/static/src/app/**/*'],
+        'point_of_sale._assets_pos': ['opterp_kkt/static/src/app/**/*', 'opterp_kkt/static/src/paper/**/*'],
+        'web.assets_backend': ['opterp_kkt/static/src/paper/**/*'],
+        'web.report_assets_common': ['opterp_kkt/static/src/paper/**/*'],
     },
     'uninstall_hook': 'uninstall_hook',
     'application': True,

@@ -42,9 +42,9 @@ class Kkt(Command):
             'deliver', help="one pass; exit status 0: nothing left, 1: something waits or was rejected, 3: busy")
         deliver.add_argument('--register', metavar='NAME', help="only this register (name or serial number)")
         deliver.set_defaults(verb=self._deliver)
-        show = verbs.add_parser('show', help="a document: JSON, the binary of the format (TLV), or that in hex with tag names")
+        show = verbs.add_parser('show', help="a document: as JSON, in the binary of the format (TLV), that in hex, or as paper")
         show.add_argument('document', metavar='DRIVE/FD', help="number of the fiscal drive / FD number")
-        show.add_argument('--as', dest='form', choices=('json', 'tlv'), default='json')
+        show.add_argument('--as', dest='form', choices=('json', 'tlv', 'paper'), default='json')
         show.add_argument('--hex', action='store_true', help="with --as tlv: readable")
         show.set_defaults(verb=self._show)
         for parser in (status, deliver, show):
@@ -106,7 +106,7 @@ class Kkt(Command):
         if args.form == 'tlv' and not args.hex:
             sys.stdout.buffer.write(receipt._get_tlv())
         else:
-            print(receipt._get_hex() if args.form == 'tlv' else receipt._get_json())
+            print({'json': receipt._get_json, 'tlv': receipt._get_hex, 'paper': receipt._get_paper_text}[args.form]())
         return NOTHING_LEFT
 
 

@@ -29,10 +29,10 @@ def _rows(fields, place, depth):
                 yield Row(depth, tag.number, tag.title, "", data[:4])
                 yield from _rows(each, tag.number, depth + 1)
             else:
-                yield Row(depth, tag.number, tag.title, _readable(tag.kind, each), data)
+                yield Row(depth, tag.number, tag.title, readable(tag.kind, each), data)
 
 
-def _readable(kind, value):
+def readable(kind, value):
     if kind == "vln":
         return f"{value // 100}.{value % 100:02}"
     if kind == "time":

@@ -1,5 +1,6 @@
 import math
 from collections import Counter
+from datetime import UTC
 
 from markupsafe import Markup
 from redis import RedisError
@@ -80,9 +81,10 @@ class KktHealth(models.AbstractModel):
 
     @api.model
     def _get_till_report(self, register):
-        """What the till says about its receipts; the words are made there. Ages are seconds."""
+        """What the till says about its receipts and its clock; the words are made there. All times are seconds."""
         [row] = self._get_queues(register.ids)
         return {
+            'time': self.env.cr.now().replace(tzinfo=UTC).timestamp(),
             'waiting': register.pending_count,
             'rejected': register.rejected_count,
             'oldest': max(0, row['age'] or 0),

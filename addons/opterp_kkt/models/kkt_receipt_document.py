@@ -12,7 +12,7 @@ from ..transports import PROTOCOLS
 
 
 class KktReceipt(models.Model):
-    """What a document says: as a table, as JSON, as the binary that a fiscal drive keeps, and on the buyer's copy.
+    """What a document says: as a table, as JSON and as the binary that a fiscal drive keeps; on paper: `kkt_receipt_paper.py`.
 
     The document is read from the payload, also of those of before, whose texts were not fitted to the format yet.
     """
@@ -28,7 +28,7 @@ class KktReceipt(models.Model):
     @api.depends('qr')
     def _compute_qr_image_url(self):
         for receipt in self:
-            receipt.qr_image_url = receipt.qr and _qr_image(receipt.qr)
+            receipt.qr_image_url = receipt.qr and qr_image(receipt.qr)
 
     def _compute_document(self):
         for receipt in self:
@@ -61,22 +61,8 @@ class KktReceipt(models.Model):
         return "\n".join(
             f"{'  ' * row.depth}{row.number} {row.title}: {row.value}  {row.data.hex()}".rstrip() for row in self._get_listing())
 
-    def _get_printed_values(self):
-        """What the buyer's copy shows, for the till."""
-        return {
-            'operation_type': self.operation_type,
-            'fiscal_drive_number': self.fiscal_drive_number,
-            'fd_number': self.fd_number,
-            'fiscal_sign': self.fiscal_sign,
-            'registration_number': self.register_id.registration_number,
-            'qr': self.qr,
-            'is_test': self.register_id.driver == 'emulator',
-            'hlc': {
-                'local_time': self.hlc_local_time, 'logical_counter': self.hlc_logical_counter, 'node': self.hlc_node},
-        }
 
-
-def _qr_image(text):
+def qr_image(text, border=4):
     """A QR code as the URL of an image. Drawn as vectors: that needs no graphics library."""
-    image = qrcode.make(text, image_factory=SvgPathImage)
+    image = qrcode.make(text, image_factory=SvgPathImage, border=border)
     return f"data:image/svg+xml;base64,{b64encode(image.to_string()).decode()}"

@@ -22,7 +22,7 @@ class PosOrder(models.Model):
         [('pending', "Waiting"), ('delivered', "Delivered"), ('rejected', "Rejected")],
         "Fiscal Receipt", compute='_compute_kkt', compute_sudo=True)
     kkt_qr = fields.Char("Fiscal QR Code", compute='_compute_kkt', compute_sudo=True)
-    kkt_documents = BigIntegerJson("Fiscal Documents", compute='_compute_kkt', compute_sudo=True)
+    kkt_documents = BigIntegerJson("Fiscal Documents", compute='_compute_kkt_documents', compute_sudo=True)
 
     @api.depends('kkt_receipt_ids.state', 'kkt_receipt_ids.qr')
     def _compute_kkt(self):
@@ -34,7 +34,12 @@ class PosOrder(models.Model):
                 else 'pending' if states & {'pending', 'sending'}
                 else 'delivered' if states else False)
             order.kkt_qr = receipts[:1].qr
-            order.kkt_documents = [receipt._get_printed_values() for receipt in receipts if receipt.qr]
+
+    @api.depends(
+        'kkt_receipt_ids.state', 'kkt_receipt_ids.fd_number', 'kkt_receipt_ids.handled_at', 'kkt_receipt_ids.print_count')
+    def _compute_kkt_documents(self):
+        for order in self:
+            order.kkt_documents = [receipt._get_printed_values() for receipt in order.kkt_receipt_ids.sorted('operation_type')]
 
     # -- the sale ----------------------------------------------------------------------------------------------------------
 

@@ -33,6 +33,17 @@ patch(PosStore.prototype, {
         return !order.kkt_state && !order.isAwaitingKkt && super.canEditPayment(...arguments);
     },
 
+    /** Only prints of fiscal documents count: what is printed before there is one makes no copy of its first print. */
+    async printReceipt({ basic = false, order = this.getOrder(), printBillActionTriggered } = {}) {
+        const isDocument = !basic && order.kkt_documents?.some((document) => document.fd_number);
+        const isCounted = isDocument || !this.hasKktRegister;
+        return await super.printReceipt({
+            basic,
+            order,
+            printBillActionTriggered: printBillActionTriggered || !isCounted,
+        });
+    },
+
     /** Ask the server how this till's receipts are doing. Nothing waits for the answer, and without one nobody is bothered. */
     async refreshKktHealth() {
         if (!this.data.network.offline) {

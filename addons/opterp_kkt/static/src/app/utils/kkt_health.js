@@ -2,6 +2,7 @@ import { _t } from "@web/core/l10n/translation";
 
 const LATE = 5 * 60; // s of waiting: amber
 const OVERDUE = 60 * 60; // s: red
+const CLOCK_OFF = 5 * 60; // s: amber
 
 /**
  * How the receipts of this till are doing, as the server said last. What waited then is taken to wait still, so that the
@@ -12,6 +13,7 @@ export class KktHealth {
     rejected = 0;
     oldest = 0; // s, when the server answered
     obstacle = false;
+    clockError = 0; // s that this device's clock is ahead of the server's
     answeredAt = seconds();
     asking = false;
 
@@ -21,8 +23,11 @@ export class KktHealth {
             return;
         }
         this.asking = true;
+        const askedAt = Date.now() / 1000;
         try {
-            Object.assign(this, await call(), { answeredAt: seconds() });
+            const { time, ...answer } = await call();
+            const clockError = getClockError(time, askedAt, Date.now() / 1000);
+            Object.assign(this, answer, { clockError, answeredAt: seconds() });
         } catch {
             // No connection, or a server in trouble: the answer grows old, and the icon says so.
         } finally {
@@ -45,12 +50,21 @@ export function seconds() {
     return performance.now() / 1000;
 }
 
+/** The server's clock said `time` somewhen between the question and its answer: only what is beyond both is certain. */
+export function getClockError(time, askedAt, answeredAt) {
+    return Math.max(askedAt - time, 0) + Math.min(answeredAt - time, 0);
+}
+
+export function isClockOff(clockError) {
+    return Math.abs(clockError) > CLOCK_OFF;
+}
+
 /** 0: all is well, 1: amber, 2: red. */
-export function getLevel({ age, silence, unsynced, rejected }) {
+export function getLevel({ age, silence, unsynced, rejected, clockOff }) {
     if (rejected || age >= OVERDUE) {
         return 2;
     }
-    return unsynced || age >= LATE || silence >= LATE ? 1 : 0;
+    return unsynced || clockOff || age >= LATE || silence >= LATE ? 1 : 0;
 }
 
 /** A span of time in words, as coarse as people say it. */

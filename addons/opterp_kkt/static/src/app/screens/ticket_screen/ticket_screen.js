@@ -26,7 +26,8 @@ patch(TicketScreen.prototype, {
         if (order.kkt_state === "rejected") {
             return _t("Fiscal receipt rejected");
         }
-        const numbers = (order.kkt_documents || []).map((document) => document.fd_number);
+        const documents = order.kkt_documents || [];
+        const numbers = documents.map((document) => document.fd_number).filter(Boolean);
         return numbers.length ? _t("FD %s", numbers.join(", ")) : "";
     },
 });

@@ -4,7 +4,7 @@ import { useService } from "@web/core/utils/hooks";
 import { ConnectionLostError } from "@web/core/network/rpc";
 import { AlertDialog } from "@web/core/confirmation_dialog/confirmation_dialog";
 import { usePos } from "@point_of_sale/app/hooks/pos_hook";
-import { getLevel, seconds, toWords } from "@opterp_kkt/app/utils/kkt_health";
+import { getLevel, isClockOff, seconds, toWords } from "@opterp_kkt/app/utils/kkt_health";
 
 const PERIOD = 30_000; // ms between two questions to the server, and up to as much again: tills must not ask in step
 const COLORS = ["text-success", "text-warning", "text-danger"];
@@ -47,6 +47,7 @@ export class KktStatus extends Component {
             unsynced: stamps.length,
             waiting: kktHealth.waiting,
             rejected: kktHealth.rejected,
+            clockOff: isClockOff(kktHealth.clockError),
         };
     }
 
@@ -71,11 +72,14 @@ export class KktStatus extends Component {
         if (!this.level) {
             return "";
         }
-        const { rejected, unsynced, late } = this.facts;
+        const { rejected, unsynced, late, clockOff } = this.facts;
         if (rejected) {
             return _t("Receipts rejected");
         }
-        return unsynced || late ? _t("Receipts wait") : _t("No answer");
+        if (unsynced || late) {
+            return _t("Receipts wait");
+        }
+        return clockOff ? _t("Clock is wrong") : _t("No answer");
     }
 
     get obstacle() {
@@ -90,8 +94,18 @@ export class KktStatus extends Component {
         }[this.pos.kktHealth.obstacle];
     }
 
+    get clockMessage() {
+        const error = this.pos.kktHealth.clockError;
+        return [
+            error > 0
+                ? _t("The clock of this device is fast by %s.", toWords(error))
+                : _t("The clock of this device is slow by %s.", toWords(-error)),
+            _t("Fiscal receipts state the time of the cash register, which is right. Please set this device's clock."),
+        ].join(" ");
+    }
+
     get messages() {
-        const { age, late, silence, unsynced, waiting, rejected } = this.facts;
+        const { age, late, silence, unsynced, waiting, rejected, clockOff } = this.facts;
         return [
             unsynced &&
                 _t(
@@ -120,6 +134,7 @@ export class KktStatus extends Component {
                     "The server has not answered for %s: what is said here is as old.",
                     toWords(silence)
                 ),
+            clockOff && this.clockMessage,
         ].filter(Boolean);
     }
 

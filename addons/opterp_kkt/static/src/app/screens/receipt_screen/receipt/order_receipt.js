@@ -1,27 +1,44 @@
 import { patch } from "@web/core/utils/patch";
-import { _t } from "@web/core/l10n/translation";
 import { generateQRCodeDataUrl } from "@point_of_sale/utils";
 import { OrderReceipt } from "@point_of_sale/app/screens/receipt_screen/receipt/order_receipt";
 
-// At least 20 mm on paper, where a dot is 1/203 inch or larger; 5 dots for each of the usual 33 modules.
-const QR_SIZE = 165;
+// Fiscal paper is Russian whatever the user's language, so this is not translated.
+const OFFLINE = [
+    "КАССОВЫЙ ЧЕК ЕЩЁ НЕ СФОРМИРОВАН",
+    "Нет связи. Продажа записана; чек будет сформирован, когда связь восстановится. Напечатать его можно будет здесь же, в списке заказов.",
+    "Этот листок не является кассовым чеком.",
+];
 
 patch(OrderReceipt.prototype, {
-    get kktDocuments() {
-        const operations = { 1: _t("Sale"), 2: _t("Refund of a sale") };
-        return (this.order.kkt_documents || []).map((document) => ({
-            ...document,
-            operation: operations[document.operation_type],
-            image: generateQRCodeDataUrl(document.qr, { width: QR_SIZE, height: QR_SIZE }),
+    /** A slip for each fiscal document of the order, or for what the server says instead of it. */
+    get kktSlips() {
+        const printed = this.order.nb_print > 0;
+        return (this.order.kkt_documents || []).map(({ fd_number, lines, is_copy }) => ({
+            fd_number,
+            lines: lines
+                .map(([text, right = "", style = ""]) => ({ text, right, style }))
+                .filter(({ style }) => printed || is_copy || !style.includes("copy")),
         }));
     },
 
-    get kktNotice() {
-        if (this.order.isAwaitingKkt) {
-            return _t("The fiscal receipt will be issued when the connection is back.");
-        }
-        return this.order.kkt_state === "rejected" && !this.order.kkt_documents?.length
-            ? _t("The fiscal receipt could not be issued. Please tell the administrator.")
-            : "";
+    /** The fiscal paper takes the place of core's receipt as soon as there is one. */
+    get isKktPaper() {
+        return !this.props.basic_receipt && this.kktSlips.some((slip) => slip.fd_number);
+    },
+
+    get kktPaperClass() {
+        return `o_kkt_paper_${this.order.kkt_documents?.[0]?.paper_width}`;
+    },
+
+    get kktOfflineNotice() {
+        return this.order.isAwaitingKkt ? OFFLINE : [];
+    },
+
+    get kktTickets() {
+        return this.paymentLines.map((line) => line.ticket).filter(Boolean);
+    },
+
+    getKktQr(text) {
+        return generateQRCodeDataUrl(text);
     },
 });

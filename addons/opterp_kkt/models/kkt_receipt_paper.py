@@ -1,0 +1,89 @@
+from markupsafe import Markup
+
+from odoo import fields, models
+
+from ..core import paper
+from .kkt_receipt_document import qr_image
+
+SLIP = Markup('<div class="o_kkt_slip">%s</div>')
+TEXT = Markup('<div class="o_kkt_line %s"><span>%s</span><span>%s</span></div>')
+QR = Markup('<div class="o_kkt_line qr"><img class="o_kkt_qr" alt="QR" src="%s"/></div>')
+HEIGHTS = {'rule': 3, 'qr': 32}  # mm, as in kkt_paper.scss
+LINE_HEIGHT, MARGINS = 4.5, 12
+
+
+class KktReceipt(models.Model):
+    """A document on paper (`core/paper.py`): for the till, for printing from here, and to look at.
+
+    The till and the printed page count what was printed, each for itself: only the first print of a document is no copy.
+    """
+    _inherit = 'kkt.receipt'
+
+    document_paper = fields.Html("As Paper", compute='_compute_document_paper', sanitize=False)
+    print_count = fields.Integer("Prints", readonly=True, copy=False, help="How often it was printed from here, not by the till.")
+
+    def _compute_document_paper(self):
+        for receipt in self:
+            receipt.document_paper = _slip(receipt._get_paper(receipt.register_id.paper_width))
+
+    def _get_paper(self, paper_width, is_copy=False):
+        """The lines of the document, or of what there is instead of it."""
+        width = paper.WIDTHS[paper_width]
+        operation_type = int(self.operation_type or 0)
+        if not self.fd_number:
+            kind = 'waiting' if self.state != 'rejected' else 'handled' if self.handled_at else 'unbuilt'
+            return paper.notice(kind, width, operation_type)
+        refused = paper.notice('refused', width) if self.state == 'rejected' else []
+        return [*refused, *paper.render(self._get_document(), width, is_copy)]
+
+    def _get_paper_text(self):
+        paper_width = self.register_id.paper_width
+        return paper.as_text(self._get_paper(paper_width), paper.WIDTHS[paper_width])
+
+    def _get_printed_values(self):
+        """What the till needs of the document: its paper, with a line that only copies show. Sent with every sale: kept short."""
+        stamp = {'local_time': self.hlc_local_time, 'logical_counter': self.hlc_logical_counter, 'node': self.hlc_node}
+        paper_width = self.register_id.paper_width
+        return {
+            'operation_type': self.operation_type,
+            'fd_number': self.fd_number,
+            'paper_width': paper_width,
+            'lines': [_short(line) for line in self._get_paper(paper_width, is_copy=True)],
+            **({'hlc': stamp} if self.hlc_node else {}),
+            **({'is_copy': True} if self.print_count else {}),
+        }
+
+    # -- printing from here ------------------------------------------------------------------------------------------------
+
+    def action_print_80(self):
+        return self._open_paper('80')
+
+    def action_print_58(self):
+        return self._open_paper('58')
+
+    def _open_paper(self, paper_width):
+        """A page that opens the browser's print dialog."""
+        self.check_access('read')
+        numbers = ",".join(map(str, self.ids))
+        return {
+            'type': 'ir.actions.act_url', 'target': 'new',
+            'url': f'/report/html/opterp_kkt.report_kkt_receipt_{paper_width}/{numbers}'}
+
+    def _print_paper(self, paper_width):
+        """For the printed page: one sheet, as long as its lines need."""
+        lines = self._get_paper(paper_width, is_copy=bool(self.print_count or self.pos_order_id.sudo().nb_print))
+        if self.fd_number:
+            self.sudo().print_count += 1
+        height = MARGINS + sum(HEIGHTS.get(line.style, LINE_HEIGHT) for line in lines)
+        return {'number': self.id, 'width': paper_width, 'height': height, 'slip': _slip(lines)}
+
+
+def _short(line):
+    """A line without the empty ends that most have."""
+    return list(line) if line.style else list(line[:2]) if line.right else [line.text]
+
+
+def _slip(lines):
+    return SLIP % Markup().join(
+        QR % qr_image(line.text, border=0) if line.style == 'qr' else TEXT % (line.style, line.text, line.right)
+        for line in lines)

@@ -1,0 +1,369 @@
+"""Documents on paper: whole receipts written by hand, and what must stand on each of any documents, at any width."""
+
+import re
+from calendar import timegm
+from datetime import date, datetime
+from decimal import Decimal
+
+import pytest
+from core import paper
+from core.ffd import number, settlement
+from core.lines import Item
+from core.qr import qr_text
+from core.tags import REQUIRED
+from core.text import fit
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from unit.test_ffd import BASKETS, HEAD, baskets
+
+MOMENT = datetime(2026, 11, 24, 14, 5, 7)
+NUMBERS = {"shiftNumber": 3, "requestNumber": 7, "fiscalDriveNumber": "9999078900001341", "fiscalDocumentNumber": 42}
+FRAME = "Оправа корригирующая Ray-Ban RX5154 Clubmaster 2000, чёрная с золотом, 51-21"
+
+
+def item(name, total, quantity="1", vat_rate=6, **values):
+    return Item(name, Decimal(quantity), total, vat_rate, **values)
+
+
+def receipt(items, paid, operation_type=1, **head):
+    """A signed document; its fiscal sign is set, so that expected paper can be written by hand."""
+    body = settlement(operation_type, items, paid, {**HEAD, **head}, MOMENT.date())
+    return {**number(body, MOMENT, **NUMBERS), "fiscalSign": 1234567890}
+
+
+def text(document, width, **values):
+    return paper.as_text(paper.render(document, width, **values), width)
+
+
+def lines(expected):
+    """Expected paper as it stands in the test."""
+    return expected.strip("\n")
+
+
+# -- by hand -------------------------------------------------------------------------------------------------------------------
+
+
+def test_sale_of_exempt_and_taxed_goods():
+    items = [
+        item("Оправа «Нева»", 890000), item("Раствор", 169980, "2", 11), item("Цепочка", 30000, "1.5", 2, measure=22),
+        item("Проверка зрения", 150000, subject=4)]
+    document = receipt(items, {"cash": 500000, "ecash": 739980}, buyerPhoneOrAddress="ivan@example.com")
+    assert text(document, 48) == lines("""
+                  ООО "Оптика"
+            Москва, Тверская ул., 1
+         МЕСТО РАСЧЕТОВ: Оптика - Нева
+                 ИНН 7700123459
+------------------------------------------------
+    ТЕСТ, не является фискальным документом
+                  КАССОВЫЙ ЧЕК
+                     ПРИХОД
+СМЕНА 3                                    ЧЕК 7
+24.11.2026                                 14:05
+КАССИР                                      Анна
+СНО                                          ОСН
+------------------------------------------------
+1. Оправа "Нева"
+1 шт. x 8900.00                         =8900.00
+НДС не облагается
+ТОВАР                              ПОЛНЫЙ РАСЧЕТ
+2. Раствор
+2 шт. x 849.90                          =1699.80
+НДС 22%                                   306.52
+ТОВАР                              ПОЛНЫЙ РАСЧЕТ
+3. Цепочка
+1.5 м x 200.00                           =300.00
+НДС 10%                                    27.27
+ТОВАР                              ПОЛНЫЙ РАСЧЕТ
+4. Проверка зрения
+1 шт. x 1500.00                         =1500.00
+НДС не облагается
+УСЛУГА                             ПОЛНЫЙ РАСЧЕТ
+------------------------------------------------
+ИТОГ                                   =12399.80
+НАЛИЧНЫМИ                               =5000.00
+БЕЗНАЛИЧНЫМИ                            =7399.80
+СУММА НДС 10%                             =27.27
+СУММА БЕЗ НДС                          =10400.00
+СУММА НДС 22%                            =306.52
+------------------------------------------------
+ЭЛ. АДР. ПОКУПАТЕЛЯ             ivan@example.com
+САЙТ ФНС                        www.nalog.gov.ru
+РН ККТ                          0000000001012345
+ФН                              9999078900001341
+ФД                                            42
+ФП                                    1234567890
+
+QR: t=20261124T1405&s=12399.80&fn=99990789000013
+41&i=42&fp=1234567890&n=1
+""")
+
+
+def test_refund_is_positive_and_says_so_on_58_mm():
+    document = receipt([item(FRAME, 890000)], {"ecash": 890000}, operation_type=2)
+    assert text(document, 32, copy=True) == lines("""
+          ООО "Оптика"
+    Москва, Тверская ул., 1
+ МЕСТО РАСЧЕТОВ: Оптика - Нева
+         ИНН 7700123459
+--------------------------------
+  ТЕСТ, не является фискальным
+           документом
+             КОПИЯ
+          КАССОВЫЙ ЧЕК
+        ВОЗВРАТ ПРИХОДА
+СМЕНА 3                    ЧЕК 7
+24.11.2026                 14:05
+КАССИР                      Анна
+СНО                          ОСН
+--------------------------------
+1. Оправа корригирующая Ray-Ban
+RX5154 Clubmaster 2000, чёрная с
+золотом, 51-21
+1 шт. x 8900.00         =8900.00
+НДС не облагается
+ТОВАР              ПОЛНЫЙ РАСЧЕТ
+--------------------------------
+ИТОГ                    =8900.00
+БЕЗНАЛИЧНЫМИ            =8900.00
+СУММА БЕЗ НДС           =8900.00
+--------------------------------
+САЙТ ФНС        www.nalog.gov.ru
+РН ККТ          0000000001012345
+ФН              9999078900001341
+ФД                            42
+ФП                    1234567890
+
+QR: t=20261124T1405&s=8900.00&fn
+=9999078900001341&i=42&fp=123456
+7890&n=2
+""")
+
+
+def test_advance_and_its_settlement_on_58_mm():
+    """What finds no room beside its caption stands below it."""
+    advance = receipt([item("Аванс", 300000, vat_rate=11, subject=10, method=3)], {"cash": 300000})
+    assert lines("""
+1. Аванс
+1 шт. x 3000.00         =3000.00
+НДС 22/122                540.98
+ПЛАТЕЖ                     АВАНС
+--------------------------------
+ИТОГ                    =3000.00
+НАЛИЧНЫМИ               =3000.00
+СУММА НДС 22/122         =540.98
+--------------------------------
+""") in text(advance, 32)
+    glasses = receipt(
+        [item("Очки", 1000000)], {"prepaid": 300000, "credit": 700000}, operator="Константинопольская-Задунайская А. Ю.")
+    stated = text(glasses, 32)
+    assert lines("""
+КАССИР
+ Константинопольская-Задунайская
+                           А. Ю.
+СНО                          ОСН
+""") in stated
+    assert lines("""
+1. Очки
+1 шт. x 10000.00       =10000.00
+НДС не облагается
+ТОВАР  ЧАСТИЧНЫЙ РАСЧЕТ И КРЕДИТ
+--------------------------------
+ИТОГ                   =10000.00
+ПРЕДВАРИТЕЛЬНАЯ ОПЛАТА (АВАНС)
+                        =3000.00
+ПОСЛЕДУЮЩАЯ ОПЛАТА (КРЕДИТ)
+                        =7000.00
+СУММА БЕЗ НДС          =10000.00
+--------------------------------
+""") in stated
+
+
+def test_nothing_to_pay_is_said():
+    document = receipt([item("Подарок", 0)], {"cash": 0})
+    assert "ИТОГ                       =0.00\nНАЛИЧНЫМИ                  =0.00" in text(document, 32)
+
+
+def test_a_word_longer_than_the_paper_is_cut():
+    document = receipt([item("Щ" * 70, 100)], {"cash": 100})
+    assert f"1. {'Щ' * 29}\n{'Щ' * 32}\n{'Щ' * 9}\n1 шт." in text(document, 32)
+
+
+def test_a_real_drive_is_no_test():
+    document = receipt([item("Очки", 100)], {"cash": 100}) | {"fiscalDriveNumber": "7281440500001341"}
+    assert "ТЕСТ" not in text(document, 48)
+
+
+def test_correction_states_its_base():
+    document = receipt([item("Очки", 100)], {"cash": 100}, propertiesData="2853205313") | {
+        "code": 31, "correctionType": 1,
+        "correctionBase": {"correctionDocumentDate": timegm(date(2026, 11, 20).timetuple()), "correctionDocumentNumber": "12-34/5"}}
+    assert "КАССОВЫЙ ЧЕК КОРРЕКЦИИ\n" in text(document, 32)
+    assert lines("""
+ДОП. РЕКВИЗИТ ЧЕКА    2853205313
+ТИП КОРРЕКЦИИ     ПО ПРЕДПИСАНИЮ
+ОСН. ДЛЯ КОРР.
+  ДАТА                20.11.2026
+  НОМЕР ПРЕДПИСАНИЯ      12-34/5
+САЙТ ФНС        www.nalog.gov.ru
+""") in text(document, 32)
+
+
+def test_shift_reports_have_no_sums_and_no_code():
+    document = {
+        "code": 5, "fiscalDocumentFormatVer": 4, "user": "ООО «Оптика»", "userInn": "7700123459  ", "operator": "Анна",
+        "retailPlaceAddress": "Москва", "retailPlace": "Оптика", "dateTime": timegm(MOMENT.timetuple()), "shiftNumber": 3,
+        "kktRegId": "0000000001012345    ", "receiptQuantity": 2, "documentsQuantity": 4,
+        "notTransmittedDocumentsQuantity": 1,
+        "notTransmittedDocumentsDateTime": timegm(MOMENT.timetuple()), "fdKeyResource": 400, "shiftSumReports": {
+            "totalReceiptBsoCount": 2, "sellOper": {"receiptBsoCount": 2, "totalSum": 1059980, "cashSum": 59980}},
+        "fiscalDriveNumber": "9999078900001341", "fiscalDocumentNumber": 44, "fiscalSign": 5}
+    assert text(document, 48) == lines("""
+                  ООО "Оптика"
+                     Москва
+             МЕСТО РАСЧЕТОВ: Оптика
+                 ИНН 7700123459
+------------------------------------------------
+    ТЕСТ, не является фискальным документом
+             ОТЧЕТ О ЗАКРЫТИИ СМЕНЫ
+СМЕНА 3
+24.11.2026                                 14:05
+КАССИР                                      Анна
+------------------------------------------------
+ЧЕКОВ ЗА СМЕНУ                                 2
+ФД ЗА СМЕНУ                                    4
+НЕПЕРЕДАННЫХ ФД                                1
+ФД НЕ ПЕРЕДАНЫ С             24.11.2026 14:05:07
+РЕСУРС КЛЮЧЕЙ                                400
+СЧЕТЧИКИ ИТОГОВ СМЕНЫ
+  ВСЕГО ЧЕКОВ                                  2
+  ПРИХОД
+    КОЛ. ЧЕКОВ                                 2
+    СУММА ВСЕГО                         10599.80
+    СУММА НАЛИЧН.                         599.80
+РН ККТ                          0000000001012345
+ФН                              9999078900001341
+ФД                                            44
+ФП                                             5
+""")
+
+
+def test_paper_without_a_document():
+    assert paper.as_text(paper.notice("unbuilt", 32, 2), 32) == lines("""
+--------------------------------
+  КАССОВЫЙ ЧЕК НЕ СФОРМИРОВАН
+        ВОЗВРАТ ПРИХОДА
+Расчёт записан, но чек по нему
+не получился. Администратор
+магазина извещён: он устранит
+причину, и чек будет
+сформирован; напечатать его
+можно будет здесь же, в списке
+заказов.
+Этот листок не является кассовым
+чеком.
+--------------------------------
+""")
+
+
+def test_documents_of_before():
+    """They had fewer fields."""
+    document = receipt([item("Очки", 100)], {"cash": 100})
+    later = {"shiftNumber", "requestNumber", "fnsUrl", "ndsNo"}
+    before = {name: value for name, value in document.items() if name not in later}
+    for name in ("paymentType", "productType", "itemsQuantityMeasure"):
+        del before["items"][0][name]
+    assert "СМЕНА" not in text(before, 48)
+    assert lines("""
+1 шт. x 1.00               =1.00
+НДС не облагается
+ТОВАР              ПОЛНЫЙ РАСЧЕТ
+""") in text(before, 32)
+
+
+# -- any document --------------------------------------------------------------------------------------------------------------
+
+names = st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), min_size=1).filter(lambda name: fit(name, 128))
+SYSTEMS = {1: "ОСН", 2: "УСН доход", 4: "УСН доход-расход", 16: "ЕСХН", 32: "Патент"}
+SHOWN = {  # how a mandatory requisite of a receipt is said; one that is for machines alone is None
+    1209: None,
+    1048: lambda d: d["user"],
+    1018: lambda d: f"ИНН {d['userInn'].strip()}",
+    1042: lambda d: f"ЧЕК {d['requestNumber']}",
+    1012: lambda d: "24.11.2026 14:05",
+    1038: lambda d: f"СМЕНА {d['shiftNumber']}",
+    1054: lambda d: {1: "ПРИХОД", 2: "ВОЗВРАТ ПРИХОДА"}[d["operationType"]],
+    1055: lambda d: f"СНО {SYSTEMS[d['appliedTaxationType']]}",
+    1037: lambda d: f"РН ККТ {d['kktRegId'].strip()}",
+    1009: lambda d: d["retailPlaceAddress"],
+    1187: lambda d: f"МЕСТО РАСЧЕТОВ: {d['retailPlace']}",
+    1020: lambda d: f"ИТОГ ={roubles(d['totalSum'])}",
+    1031: lambda d: form(d, "НАЛИЧНЫМИ", "cashTotalSum"),
+    1081: lambda d: form(d, "БЕЗНАЛИЧНЫМИ", "ecashTotalSum"),
+    1215: lambda d: form(d, "ПРЕДВАРИТЕЛЬНАЯ ОПЛАТА (АВАНС)", "prepaidSum"),
+    1216: lambda d: form(d, "ПОСЛЕДУЮЩАЯ ОПЛАТА (КРЕДИТ)", "creditSum"),
+    1217: lambda d: form(d, "ИНАЯ ФОРМА ОПЛАТЫ", "provisionSum"),
+    1040: lambda d: f"ФД {d['fiscalDocumentNumber']}",
+    1041: lambda d: f"ФН {d['fiscalDriveNumber']}",
+    1077: lambda d: f"ФП {d['fiscalSign']}",
+    1059: lambda d: None,  # see `shown_of_item`
+}
+RATES = {
+    2: "НДС 10%", 4: "НДС 10/110", 5: "НДС 0%", 6: "НДС не облагается", 7: "НДС 5%", 8: "НДС 7%", 9: "НДС 5/105", 10: "НДС 7/107",
+    11: "НДС 22%", 12: "НДС 22/122"}
+TOTALS = {
+    "nds10": "СУММА НДС 10%", "nds10110": "СУММА НДС 10/110", "nds0": "СУММА С НДС 0%", "ndsNo": "СУММА БЕЗ НДС"}
+
+
+def roubles(kopecks):
+    return f"{Decimal(kopecks) / 100:.2f}"
+
+
+def form(document, caption, name):
+    return document[name] and f"{caption} ={roubles(document[name])}"
+
+
+def shown_of_item(i):
+    tax = f"{RATES[i['nds']]} {roubles(i['ndsSum'])}" if "ndsSum" in i else RATES[i["nds"]]
+    return [i["name"], f"x {roubles(i['price'])} ={roubles(i['sum'])}", tax, "ТОВАР ПОЛНЫЙ РАСЧЕТ"]
+
+
+def shown_totals(d):
+    others = d.get("amountsReceiptNds", {"amountsNds": []})["amountsNds"]
+    return [f"{caption} ={roubles(d[name])}" for name, caption in TOTALS.items() if name in d] + [
+        f"СУММА {RATES[other['nds']]} ={roubles(other['ndsSum'])}" for other in others]
+
+
+@settings(max_examples=BASKETS, deadline=None, database=None)
+@given(
+    baskets().filter(lambda basket: not basket[1].get("credit")), st.lists(names, min_size=9, max_size=9), names, names,
+    st.sampled_from([1, 2]), st.sampled_from([1, 2, 4, 16, 32]), st.sampled_from([48, 32]), st.booleans())
+def test_every_requisite_is_on_every_paper(basket, goods, user, place, operation_type, taxation_system, width, copy):
+    items, paid, _total = basket
+    items = [Item(**{**vars(i), "name": name}) for i, name in zip(items, goods, strict=False)]
+    document = receipt(
+        items, paid, operation_type, user=user, retailPlace=place, retailPlaceAddress=place, operator=user,
+        appliedTaxationType=taxation_system)
+    printed = paper.render(document, width, copy=copy)
+    texts = [f"{line.text} {line.right}".strip() for line in printed if line.style != "qr"]
+    assert max(map(len, texts)) <= width
+    squeezed = squeeze(texts)
+    assert {tag.number for tag in REQUIRED[3]} == SHOWN.keys()
+    required = [show(document) for show in SHOWN.values() if show]
+    of_items = [shown for i in document["items"] for shown in shown_of_item(i)]
+    always = ["КАССОВЫЙ ЧЕК", "ТЕСТ, не является фискальным документом", "САЙТ ФНС www.nalog.gov.ru"]
+    for shown in [*required, *of_items, *shown_totals(document), *always]:
+        assert not shown or squeeze([shown]) in squeezed, shown
+    assert copy == any(line.text == "КОПИЯ" for line in printed)
+    assert [line.text for line in printed if line.style == "qr"] == [qr_text(document, MOMENT)]
+    assert max(map(len, paper.as_text(printed, width).splitlines())) <= width
+
+
+def squeeze(parts):
+    """Without spaces and line ends: a name may be wrapped anywhere, but nothing else comes between its letters."""
+    return re.sub(r"\s", "", "".join(parts))
+
+
+@pytest.mark.parametrize("kind", paper.NOTICES)
+@pytest.mark.parametrize("width", paper.WIDTHS.values())
+def test_notices_fit(kind, width):
+    assert all(len(line.text) <= width for line in paper.notice(kind, width, 1))
