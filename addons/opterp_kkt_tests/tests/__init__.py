@@ -9,6 +9,7 @@ from . import (
     test_master_data,
     test_metrics,
     test_ofd,
+    test_paper,
     test_processing,
     test_receipt,
     test_refusal,

@@ -106,6 +106,29 @@ class TestKktTours(PatientBrowser, KktCommon, TestPointOfSaleHttpCommon):
         self.start_pos_tour('KktStatusHandledTour')
         self.assertEqual(self.register.get_health()['rejected'], 0)
 
+    def test_wrong_clock(self):
+        self._run_status_tour('KktClockTour')
+
+    # -- paper -------------------------------------------------------------------------------------------------------------
+
+    def _prepare_paper(self):
+        """The shop has texts of its own, and core would print its QR code for invoices."""
+        self.main_pos_config.write({'receipt_header': "Optics since 1999", 'receipt_footer': "Come again"})
+        self.main_pos_config.company_id.point_of_sale_use_ticket_qr_code = True
+
+    def test_paper(self):
+        self._prepare_paper()
+        sale, exchange = self._run_tour('KktPaperTour')
+        self.assertEqual((sale | exchange).mapped('nb_print'), [2, 0])
+        self.assertEqual(exchange.kkt_receipt_ids.mapped('total'), [198, 480])
+
+    def test_paper_without_a_document(self):
+        self._prepare_paper()
+        self.env['product.product'].search([('name', '=', "Desk Pad")]).taxes_id = self.env['account.tax'].create(
+            {'name': "Riddle", 'amount': 21})
+        order = self._run_tour('KktUnbuiltTour')
+        self.assertEqual(order.kkt_state, 'rejected')
+
     def test_without_register(self):
         order = self._run_tour('KktWithoutRegisterTour', register=False)
         self.assertRecordValues(order, [{'state': 'paid', 'kkt_hlc': False, 'kkt_state': False}])

@@ -194,9 +194,10 @@ def test_a_real_drive_is_no_test():
 
 
 def test_correction_states_its_base():
+    day = timegm(date(2026, 11, 20).timetuple())
     document = receipt([item("Очки", 100)], {"cash": 100}, propertiesData="2853205313") | {
         "code": 31, "correctionType": 1,
-        "correctionBase": {"correctionDocumentDate": timegm(date(2026, 11, 20).timetuple()), "correctionDocumentNumber": "12-34/5"}}
+        "correctionBase": {"correctionDocumentDate": day, "correctionDocumentNumber": "12-34/5"}}
     assert "КАССОВЫЙ ЧЕК КОРРЕКЦИИ\n" in text(document, 32)
     assert lines("""
 ДОП. РЕКВИЗИТ ЧЕКА    2853205313
