@@ -37,7 +37,7 @@
     'assets': {
         'point_of_sale._assets_pos': ['opterp_kkt/static/src/app/**/*', 'opterp_kkt/static/src/paper/**/*'],
         'web.assets_backend': ['opterp_kkt/static/src/paper/**/*'],
-        'web.report_assets_common': ['opterp_kkt/static/src/paper/**/*'],
+        'opterp_kkt.assets_paper': ['opterp_kkt/static/src/paper/**/*'],
     },
     'uninstall_hook': 'uninstall_hook',
     'application': True,

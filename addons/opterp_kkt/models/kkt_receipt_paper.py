@@ -5,7 +5,7 @@ from odoo import fields, models
 from ..core import paper
 from .kkt_receipt_document import qr_image
 
-SLIP = Markup('<div class="o_kkt_slip">%s</div>')
+SLIP = Markup('<div class="o_kkt_slip o_kkt_%smm">%s</div>')
 TEXT = Markup('<div class="o_kkt_line %s"><span>%s</span><span>%s</span></div>')
 QR = Markup('<div class="o_kkt_line qr"><img class="o_kkt_qr" alt="QR" src="%s"/></div>')
 HEIGHTS = {'rule': 3, 'qr': 32}  # mm, as in kkt_paper.scss
@@ -24,7 +24,8 @@ class KktReceipt(models.Model):
 
     def _compute_document_paper(self):
         for receipt in self:
-            receipt.document_paper = _slip(receipt._get_paper(receipt.register_id.paper_width))
+            paper_width = receipt.register_id.paper_width
+            receipt.document_paper = _slip(receipt._get_paper(paper_width), paper_width)
 
     def _get_paper(self, paper_width, is_copy=False):
         """The lines of the document, or of what there is instead of it."""
@@ -75,7 +76,7 @@ class KktReceipt(models.Model):
         if self.fd_number:
             self.sudo().print_count += 1
         height = MARGINS + sum(HEIGHTS.get(line.style, LINE_HEIGHT) for line in lines)
-        return {'number': self.id, 'width': paper_width, 'height': height, 'slip': _slip(lines)}
+        return {'height': height, 'slip': _slip(lines, paper_width)}
 
 
 def _short(line):
@@ -83,7 +84,7 @@ def _short(line):
     return list(line) if line.style else list(line[:2]) if line.right else [line.text]
 
 
-def _slip(lines):
-    return SLIP % Markup().join(
+def _slip(lines, paper_width):
+    return SLIP % (paper_width, Markup().join(
         QR % qr_image(line.text, border=0) if line.style == 'qr' else TEXT % (line.style, line.text, line.right)
-        for line in lines)
+        for line in lines))

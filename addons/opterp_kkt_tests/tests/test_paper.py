@@ -138,7 +138,7 @@ class TestPaperPage(PaperCommon, HttpCase):
             page = self._get_page('paper_cashier', action).text
             self.assertIn("КАССОВЫЙ ЧЕК", page)
             self.assertRegex(page, rf"@page o_kkt_{receipt.id} \{{size: {paper_width}mm \d+\.\dmm; margin: 4mm\}}")
-            self.assertIn(f'o_kkt_paper_{paper_width}', page)
+            self.assertIn(f'o_kkt_slip o_kkt_{paper_width}mm', page)
         self.assertIn("КОПИЯ", page)
         self.assertEqual(receipt.print_count, 2)
 

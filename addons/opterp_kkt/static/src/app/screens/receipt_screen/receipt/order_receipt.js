@@ -13,8 +13,9 @@ patch(OrderReceipt.prototype, {
     /** A slip for each fiscal document of the order, or for what the server says instead of it. */
     get kktSlips() {
         const printed = this.order.nb_print > 0;
-        return (this.order.kkt_documents || []).map(({ fd_number, lines, is_copy }) => ({
+        return (this.order.kkt_documents || []).map(({ fd_number, paper_width, lines, is_copy }) => ({
             fd_number,
+            paper_width,
             lines: lines
                 .map(([text, right = "", style = ""]) => ({ text, right, style }))
                 .filter(({ style }) => printed || is_copy || !style.includes("copy")),
@@ -24,10 +25,6 @@ patch(OrderReceipt.prototype, {
     /** The fiscal paper takes the place of core's receipt as soon as there is one. */
     get isKktPaper() {
         return !this.props.basic_receipt && this.kktSlips.some((slip) => slip.fd_number);
-    },
-
-    get kktPaperClass() {
-        return `o_kkt_paper_${this.order.kkt_documents?.[0]?.paper_width}`;
     },
 
     get kktOfflineNotice() {
