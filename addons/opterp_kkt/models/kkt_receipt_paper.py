@@ -63,18 +63,19 @@ class KktReceipt(models.Model):
         return self._open_paper('58')
 
     def _open_paper(self, paper_width):
-        """A page that opens the browser's print dialog."""
+        """A page that opens the browser's print dialog. The press is what counts: a page may be loaded again."""
         self.check_access('read')
+        for receipt in self.sudo().filtered('fd_number'):
+            receipt.print_count += 1
         numbers = ",".join(map(str, self.ids))
         return {
             'type': 'ir.actions.act_url', 'target': 'new',
             'url': f'/report/html/opterp_kkt.report_kkt_receipt_{paper_width}/{numbers}'}
 
-    def _print_paper(self, paper_width):
+    def _get_sheet(self, paper_width):
         """For the printed page: one sheet, as long as its lines need."""
-        lines = self._get_paper(paper_width, is_copy=bool(self.print_count or self.pos_order_id.sudo().nb_print))
-        if self.fd_number:
-            self.sudo().print_count += 1
+        is_copy = self.print_count > 1 or self.pos_order_id.sudo().nb_print > 0
+        lines = self._get_paper(paper_width, is_copy)
         height = MARGINS + sum(HEIGHTS.get(line.style, LINE_HEIGHT) for line in lines)
         return {'height': height, 'slip': _slip(lines, paper_width)}
 
