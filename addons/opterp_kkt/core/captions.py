@@ -26,7 +26,7 @@ CAPTIONS = {
     "userInn": "ИНН", "retailPlace": "МЕСТО РАСЧЕТОВ", "operator": "КАССИР", "operatorInn": "ИНН КАССИРА", "fnsUrl": "САЙТ ФНС",
     "machineNumber": "АВТОМАТ", "sellerAddress": "ЭЛ. АДР. ОТПРАВИТЕЛЯ", "kktRegId": "РН ККТ", "fiscalDriveNumber": "ФН",
     "fiscalDocumentNumber": "ФД", "fiscalSign": "ФП", "correctionType": "ТИП КОРРЕКЦИИ", "correctionBase": "ОСН. ДЛЯ КОРР.",
-    "correctionDocumentDate": "ДАТА", "correctionDocumentNumber": "НОМЕР ПРЕДПИСАНИЯ", "properties": "ДОП. РЕКВИЗИТ",
+    "correctionDocumentDate": "ДАТА", "correctionDocumentNumber": "НОМЕР ПРЕДПИСАНИЯ",
     "propertiesData": "ДОП. РЕКВИЗИТ ЧЕКА", "buyer": "ПОКУПАТЕЛЬ", "buyerInn": "ИНН ПОКУПАТЕЛЯ", "kktVersion": "ВЕР. ККТ",
     "documentKktVersion": "ФФД ККТ", "receiptQuantity": "ЧЕКОВ ЗА СМЕНУ", "documentsQuantity": "ФД ЗА СМЕНУ",
     "notTransmittedDocumentsQuantity": "НЕПЕРЕДАННЫХ ФД", "notTransmittedDocumentsDateTime": "ФД НЕ ПЕРЕДАНЫ С",

@@ -166,7 +166,9 @@ def _fields(fields, place, depth):
     for name, value in fields.items():
         tag = BY_NAME[place][name]
         for each in value if tag.repeats else [value]:
-            if tag.kind == "stlv":
+            if tag.name == "properties":
+                yield Line(each["propertyName"], each["propertyValue"])
+            elif tag.kind == "stlv":
                 yield Line(indent + _caption(tag, each))
                 yield from _fields(each, tag.number, depth + 1)
             else:

@@ -1,5 +1,11 @@
 """The text of the QR code on a fiscal receipt (tag 1196; order ED-7-20/662@ of the Federal Tax Service)."""
 from datetime import datetime
+from urllib.parse import parse_qs
+
+
+def moment_of(text: str) -> datetime:
+    """When the settlement was that a QR code tells of, in the register's local time."""
+    return datetime.fromisoformat(parse_qs(text)["t"][0])
 
 
 def qr_text(document: dict, moment: datetime) -> str:

@@ -1,8 +1,11 @@
+from calendar import timegm
+
 from markupsafe import Markup
 
 from odoo import fields, models
 
 from ..core import paper
+from ..core.qr import moment_of
 from .kkt_receipt_document import qr_image
 
 SLIP = Markup('<div class="o_kkt_slip o_kkt_%smm">%s</div>')
@@ -35,7 +38,22 @@ class KktReceipt(models.Model):
             kind = 'waiting' if self.state != 'rejected' else 'handled' if self.handled_at else 'unbuilt'
             return paper.notice(kind, width, operation_type)
         refused = paper.notice('refused', width) if self.state == 'rejected' else []
-        return [*refused, *paper.render(self._get_document(), width, is_copy)]
+        return [*refused, *paper.render(self._get_signed_document(), width, is_copy)]
+
+    def _get_signed_document(self):
+        """The document; of a register elsewhere, which got it without, with what its answer has brought."""
+        document = self._get_document()
+        if 'fiscalSign' in document:
+            return document
+        return {
+            **document,
+            'dateTime': timegm(moment_of(self.qr).timetuple()),
+            'shiftNumber': self.shift_number,
+            'requestNumber': self.receipt_number,
+            'fiscalDriveNumber': self.fiscal_drive_number,
+            'fiscalDocumentNumber': self.fd_number,
+            'fiscalSign': self.fiscal_sign,
+        }
 
     def _get_paper_text(self):
         paper_width = self.register_id.paper_width
