@@ -19,11 +19,12 @@ from .text import fit_texts
 
 WIDTHS = {"80": 48, "58": 32}    # paper in mm, columns of 1.5 mm: 72 and 48 mm are printed on
 TEST_DRIVES = "9999"             # how numbers of drives begin that are reserved for tests
+LAST = ("fnsUrl", "kktRegId", "fiscalDriveNumber", "fiscalDocumentNumber", "fiscalSign")
 ELECTRONIC = {"code", "fiscalDocumentFormatVer", "internetSign", "internetPayment"}  # not on paper
 PLACED = {
     "user", "retailPlaceAddress", "retailPlace", "userInn", "operationType", "shiftNumber", "requestNumber", "dateTime",
-    "operator", "appliedTaxationType", "items", "totalSum", "amountsReceiptNds", *captions.PAYMENTS, *captions.VAT_TOTALS}
-LAST = ("fnsUrl", "kktRegId", "fiscalDriveNumber", "fiscalDocumentNumber", "fiscalSign")
+    "operator", "appliedTaxationType", "items", "totalSum", "amountsReceiptNds", *captions.PAYMENTS, *captions.VAT_TOTALS,
+    *LAST, *ELECTRONIC}
 PLACED_IN_ITEM = {
     "name", "price", "quantity", "sum", "nds", "ndsSum", "paymentType", "productType", "itemsQuantityMeasure"}
 NO_RECEIPT = "Этот листок не является кассовым чеком."
@@ -53,15 +54,16 @@ class Line(NamedTuple):
 RULE = Line("", style="rule")
 
 
-def render(document: dict, width: int, copy: bool = False) -> list[Line]:
+def render(document: dict, width: int, copy: bool = False, qr: str = "") -> list[Line]:
     """The lines of a signed document.
 
     :param width: columns of the paper (a value of `WIDTHS`)
     :param copy: it was printed before
+    :param qr: what the QR code says, where a register elsewhere has given it
     """
     document = fit_texts(document)
-    layout = _receipt if "totalSum" in document else _report
-    return [line for row in layout(document, copy) for line in _wrapped(row, width)]
+    rows = [*_receipt(document, copy, qr)] if "totalSum" in document else [*_report(document, copy)]
+    return [line for row in rows for line in _wrapped(row, width)]
 
 
 def notice(kind: str, width: int, operation_type: int | None = None) -> list[Line]:
@@ -96,7 +98,7 @@ def _head(document, copy):
     yield Line(captions.TITLES[document["code"]], style="center bold")
 
 
-def _receipt(document, copy):
+def _receipt(document, copy, qr):
     yield from _head(document, copy)
     yield Line(captions.OPERATIONS[document["operationType"]], style="center bold")
     yield from _occasion(document)
@@ -109,7 +111,7 @@ def _receipt(document, copy):
     yield RULE
     yield from _rest(document)
     yield from _last(document)
-    yield Line(qr_text(document, _moment(document)), style="qr")
+    yield Line(qr or qr_text(document, _moment(document)), style="qr")
 
 
 def _report(document, copy):
@@ -152,7 +154,7 @@ def _totals(document):
 
 
 def _rest(document):
-    left = {name: value for name, value in document.items() if name not in PLACED | ELECTRONIC | {*LAST}}
+    left = {name: value for name, value in document.items() if name not in PLACED}
     yield from _fields(left, document["code"], 0)
 
 

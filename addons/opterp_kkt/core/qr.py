@@ -3,9 +3,12 @@ from datetime import datetime
 from urllib.parse import parse_qs
 
 
-def moment_of(text: str) -> datetime:
-    """When the settlement was that a QR code tells of, in the register's local time."""
-    return datetime.fromisoformat(parse_qs(text)["t"][0])
+def moment_of(text: str) -> datetime | None:
+    """When the settlement was that a QR code tells of, in the register's local time; None where it does not say."""
+    try:
+        return datetime.fromisoformat(parse_qs(text)["t"][0])
+    except (KeyError, ValueError):
+        return None
 
 
 def qr_text(document: dict, moment: datetime) -> str:

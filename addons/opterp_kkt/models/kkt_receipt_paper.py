@@ -38,16 +38,17 @@ class KktReceipt(models.Model):
             kind = 'waiting' if self.state != 'rejected' else 'handled' if self.handled_at else 'unbuilt'
             return paper.notice(kind, width, operation_type)
         refused = paper.notice('refused', width) if self.state == 'rejected' else []
-        return [*refused, *paper.render(self._get_signed_document(), width, is_copy)]
+        return [*refused, *paper.render(self._get_signed_document(), width, is_copy, self.qr or "")]
 
     def _get_signed_document(self):
         """The document; of a register elsewhere, which got it without, with what its answer has brought."""
         document = self._get_document()
         if 'fiscalSign' in document:
             return document
+        moment = moment_of(self.qr or "") or self.register_id._get_local_time(self.hlc_local_time)
         return {
             **document,
-            'dateTime': timegm(moment_of(self.qr).timetuple()),
+            'dateTime': timegm(moment.timetuple()),
             'shiftNumber': self.shift_number,
             'requestNumber': self.receipt_number,
             'fiscalDriveNumber': self.fiscal_drive_number,

@@ -1,4 +1,5 @@
 import io
+import json
 from contextlib import redirect_stdout
 from types import SimpleNamespace
 
@@ -70,7 +71,7 @@ class TestPaper(PaperCommon):
         self.assertIn("Как оформлен чек", str(order.kkt_documents))
         self.taxes['tax21'].kkt_vat_rate = '11'
         receipt.action_retry()
-        self.assertIn(("ИТОГ", "=121.00"), words(order.kkt_documents[0]))
+        self.assertIn(("ИТОГ", f"={order.amount_total:.2f}"), words(order.kkt_documents[0]))
         self.assertNotIn("НЕ СФОРМИРОВАН", str(order.kkt_documents))
 
     def test_refused_by_the_ofd(self):
@@ -79,6 +80,24 @@ class TestPaper(PaperCommon):
         [paper] = order.kkt_documents
         self.assertEqual(words(paper)[1], ("ОФД НЕ ПРИНЯЛ ЭТОТ ЧЕК", ""))
         self.assertIn(("ИТОГ", "=849.90"), words(paper))
+
+    def test_register_elsewhere(self):
+        """It gets the document without numbers, and its answer brings them."""
+        order = self._sell_one()
+        receipt = order.kkt_receipt_ids
+        [paper] = order.kkt_documents
+        payload = json.loads(receipt.payload)
+        for name in ('dateTime', 'shiftNumber', 'requestNumber', 'fiscalDriveNumber', 'fiscalDocumentNumber', 'fiscalSign'):
+            del payload['document'][name]
+        self._set_in_sql(receipt, payload=json.dumps(payload))
+        self.assertEqual(order.kkt_documents, [paper])
+        self._set_in_sql(receipt, qr="no QR code")
+        self.assertIn(["no QR code", "", 'qr'], order.kkt_documents[0]['lines'])
+
+    def test_not_numbered_yet(self):
+        order = self._sell_one()
+        self._set_in_sql(order.kkt_receipt_ids, numbers_follow=True, fd_number=None)
+        self.assertEqual(words(order.kkt_documents[0])[1], ("КАССОВЫЙ ЧЕК ЕЩЁ НЕ СФОРМИРОВАН", ""))
 
     # -- copies ------------------------------------------------------------------------------------------------------------
 

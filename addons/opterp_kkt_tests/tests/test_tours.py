@@ -107,7 +107,7 @@ class TestKktTours(PatientBrowser, KktCommon, TestPointOfSaleHttpCommon):
         self.assertEqual(self.register.get_health()['rejected'], 0)
 
     def test_wrong_clock(self):
-        self._run_status_tour('KktClockTour')
+        self._run_tour('KktClockTour')
 
     # -- paper -------------------------------------------------------------------------------------------------------------
 
@@ -120,7 +120,7 @@ class TestKktTours(PatientBrowser, KktCommon, TestPointOfSaleHttpCommon):
         self._prepare_paper()
         sale, exchange = self._run_tour('KktPaperTour')
         self.assertEqual((sale | exchange).mapped('nb_print'), [2, 0])
-        self.assertEqual(exchange.kkt_receipt_ids.mapped('total'), [198, 480])
+        self.assertEqual(exchange.kkt_receipt_ids.mapped('total'), [198, 528])
 
     def test_paper_without_a_document(self):
         self._prepare_paper()

@@ -97,3 +97,5 @@ def squeeze(parts):
 
 def test_the_time_of_a_qr_code():
     assert moment_of("t=20181022T1936&s=0.01&fn=9999078900001341&i=5548&fp=787980846&n=1") == datetime(2018, 10, 22, 19, 36)
+    assert moment_of("t=20181022T193607&s=0.01") == datetime(2018, 10, 22, 19, 36, 7)
+    assert [moment_of(text) for text in ("", "t=…&n=1", "t=20189922T1936", "s=0.01")] == [None] * 4
