@@ -42,7 +42,7 @@ odoo() { # test tags, database, modules
     docker/database.sh fresh "$database" &&
         ODOO_HTTP_PORT=$(free_port) command odoo -d "$database" -i "${3:-opterp_kkt_tests}" --test-enable --stop-after-init \
             --test-tags "${1:-/opterp_kkt,/opterp_kkt_tests}" --log-level=warn \
-            --log-handler=odoo.addons.opterp_kkt_tests:INFO --log-handler=odoo.tests:INFO
+            --log-handler=odoo.modules.loading:INFO --log-handler=odoo.addons.opterp_kkt_tests:INFO --log-handler=odoo.tests:INFO
 }
 
 # Down payments, gift cards and e-wallets come from modules that the addon does not ask for: all else runs without them.
