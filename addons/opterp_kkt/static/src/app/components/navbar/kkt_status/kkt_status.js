@@ -100,7 +100,9 @@ export class KktStatus extends Component {
             error > 0
                 ? _t("The clock of this device is fast by %s.", toWords(error))
                 : _t("The clock of this device is slow by %s.", toWords(-error)),
-            _t("Fiscal receipts state the time of the cash register, which is right. Please set this device's clock."),
+            _t(
+                "Fiscal receipts state the time of the cash register, which is right. Please set this device's clock."
+            ),
         ].join(" ");
     }
 

@@ -13,13 +13,15 @@ patch(OrderReceipt.prototype, {
     /** A slip for each fiscal document of the order, or for what the server says instead of it. */
     get kktSlips() {
         const printed = this.order.nb_print > 0;
-        return (this.order.kkt_documents || []).map(({ fd_number, paper_width, lines, is_copy }) => ({
-            fd_number,
-            paper_width,
-            lines: lines
-                .map(([text, right = "", style = ""]) => ({ text, right, style }))
-                .filter(({ style }) => printed || is_copy || !style.includes("copy")),
-        }));
+        return (this.order.kkt_documents || []).map(
+            ({ fd_number, paper_width, lines, is_copy }) => ({
+                fd_number,
+                paper_width,
+                lines: lines
+                    .map(([text, right = "", style = ""]) => ({ text, right, style }))
+                    .filter(({ style }) => printed || is_copy || !style.includes("copy")),
+            })
+        );
     },
 
     /** The fiscal paper takes the place of core's receipt as soon as there is one. */
