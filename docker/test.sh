@@ -22,7 +22,7 @@ steps=() lanes=()
 lint() {
     local node=.run/node
     # A model's subjects may have files of their own.
-    ruff check && pylint --disable=consider-merging-classes-inherited addons/opterp_kkt || return
+    ruff check && ruff format --check --quiet && pylint --disable=consider-merging-classes-inherited addons/opterp_kkt || return
     # Programs that print, and classes that are no models of Odoo's.
     pylint --disable=print-used,method-required-super,missing-return,except-pass "$tests" || return
     command -v npm >/dev/null || { echo "no npm here: the JavaScript was not checked" && return; }

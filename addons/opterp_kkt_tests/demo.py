@@ -126,8 +126,9 @@ class Demo:
 
     def breaker_story(self):
         for event in self.database.query(EVENTS, self.breaker, self.last_event):
-            self.tell(f"  {event['happened_at']:%H:%M:%S} UTC: breaker {event['from_state']} → {event['to_state']}"
-                      f" ({event['reason']})")
+            self.tell(
+                f"  {event['happened_at']:%H:%M:%S} UTC: breaker {event['from_state']} → {event['to_state']} ({event['reason']})"
+            )
 
     # -- what came of it -------------------------------------------------------------------------------------------------
 
@@ -135,22 +136,37 @@ class Demo:
         """Subject, what was found, what is wrong: from the OFD's history and the shop's receipts of this run."""
         receipts = [receipt for receipt in read_receipts(self.database) if receipt.key not in self.settled_before]
         keys = {receipt.key for receipt in receipts}
-        history = [request for request in self.ofd.history()
-                   if request["key"] in keys or request["seq"] > self.last_request and request["key"] not in self.settled_before]
+        history = [
+            request
+            for request in self.ofd.history()
+            if request["key"] in keys or request["seq"] > self.last_request and request["key"] not in self.settled_before
+        ]
         delivered = [receipt for receipt in receipts if receipt.state == "delivered"]
         accepted = [request["key"] for request in history if judge.is_acceptance(request)]
         repeated = len(accepted) - len(set(accepted))
         refunds = sum(receipt.refunds is not None for receipt in receipts)
         return [
-            ("sold", f"{len(self.orders)} orders, {len(receipts)} receipts",
-             judge.paid_orders_have_receipts(self.orders, receipts)),
-            ("delivered", f"{len(set(accepted))} accepted by the OFD, {len(delivered)} acknowledged here",
-             judge.accepted_exactly_once(history, receipts) + judge.rejected_only_when_refused(history, receipts)),
+            (
+                "sold",
+                f"{len(self.orders)} orders, {len(receipts)} receipts",
+                judge.paid_orders_have_receipts(self.orders, receipts),
+            ),
+            (
+                "delivered",
+                f"{len(set(accepted))} accepted by the OFD, {len(delivered)} acknowledged here",
+                judge.accepted_exactly_once(history, receipts) + judge.rejected_only_when_refused(history, receipts),
+            ),
             ("duplicates", f"{repeated} accepted twice", judge.bytes_never_change(history)),
-            ("order", "each register's receipts by their FD numbers, one at a time",
-             judge.in_order(history) + judge.one_in_flight(history) + judge.epochs_never_fall(history)),
-            ("HLC", f"grows on each register; {refunds} receipts of refunds and exchanges are later than their sales",
-             judge.clocks_grow(receipts) + judge.refunds_follow_sales(receipts)),
+            (
+                "order",
+                "each register's receipts by their FD numbers, one at a time",
+                judge.in_order(history) + judge.one_in_flight(history) + judge.epochs_never_fall(history),
+            ),
+            (
+                "HLC",
+                f"grows on each register; {refunds} receipts of refunds and exchanges are later than their sales",
+                judge.clocks_grow(receipts) + judge.refunds_follow_sales(receipts),
+            ),
         ]
 
 
@@ -212,8 +228,10 @@ def main():
     except KeyboardInterrupt:
         sys.exit(130)
     passed = report(findings)
-    print(f"`make run` opens this shop: {demo.odoo.url} (kassir / kassir sells, admin / admin sees all),\n"
-          f"and the page of what the OFD got: {demo.ofd.url}")
+    print(
+        f"`make run` opens this shop: {demo.odoo.url} (kassir / kassir sells, admin / admin sees all),\n"
+        f"and the page of what the OFD got: {demo.ofd.url}"
+    )
     sys.exit(not passed)
 
 

@@ -15,6 +15,7 @@ WIDTH = 60  # of a column, for people
 
 class Kkt(Command):
     """Show and deliver fiscal receipts"""
+
     name = 'kkt'
     description = """
         Show what waits for the OFDs, or deliver it.
@@ -39,7 +40,8 @@ class Kkt(Command):
         status.add_argument('--json', action='store_true', help="for programs")
         status.set_defaults(verb=self._status)
         deliver = verbs.add_parser(
-            'deliver', help="one pass; exit status 0: nothing left, 1: something waits or was rejected, 3: busy")
+            'deliver', help="one pass; exit status 0: nothing left, 1: something waits or was rejected, 3: busy"
+        )
         deliver.add_argument('--register', metavar='NAME', help="only this register (name or serial number)")
         deliver.set_defaults(verb=self._deliver)
         show = verbs.add_parser('show', help="a document: as JSON, in the binary of the format (TLV), that in hex, or as paper")
@@ -100,7 +102,8 @@ class Kkt(Command):
     def _show(self, env, args):
         drive, _slash, number = args.document.partition('/')
         receipt = env['kkt.receipt'].search(
-            [('fiscal_drive_number', '=', drive), ('fd_number', '=', int(number) if number.isdecimal() else -1)])
+            [('fiscal_drive_number', '=', drive), ('fd_number', '=', int(number) if number.isdecimal() else -1)]
+        )
         if not receipt:
             sys.exit(f"There is no document {args.document}. Name it as DRIVE/FD, for example 9999078900001341/17.")
         if args.form == 'tlv' and not args.hex:

@@ -6,7 +6,6 @@ from odoo.tools import consteq
 
 
 class KktMetrics(Controller):
-
     @route('/kkt/metrics', type='http', auth='none', methods=['GET'], save_session=False)
     def metrics(self):
         """For monitoring, in the OpenMetrics format. It names registers, so it asks for a token: without one set, no page."""
@@ -18,4 +17,5 @@ class KktMetrics(Controller):
         if not consteq(given.encode(), f"Bearer {token}".encode()):
             raise Unauthorized(www_authenticate=None)
         return request.make_response(
-            generate_latest(metrics), headers=[('Content-Type', CONTENT_TYPE_LATEST), ('Cache-Control', 'no-store')])
+            generate_latest(metrics), headers=[('Content-Type', CONTENT_TYPE_LATEST), ('Cache-Control', 'no-store')]
+        )

@@ -6,6 +6,7 @@
 What is wrong with a sale is raised as `DocumentError`. `settlement` gives a document that is right in all but its numbers, or
 none: texts fitted, prices and sums within a kopeck, VAT computed, all of it checked.
 """
+
 import json
 from dataclasses import replace
 from datetime import date
@@ -16,9 +17,9 @@ from .lines import CREDIT, FULL_SETTLEMENT, PART_CREDIT, Item, fit_items
 from .rules import LARGEST, PAYMENT_FORMS, check
 from .text import fit_texts
 
-RECEIPT = 3                      # document code
-FFD_1_2 = 4                      # tag 1209
-FNS_URL = "www.nalog.gov.ru"     # tag 1060
+RECEIPT = 3  # document code
+FFD_1_2 = 4  # tag 1209
+FNS_URL = "www.nalog.gov.ru"  # tag 1060
 
 
 def share_payments(paid: dict[str, int], total: int, other: int, tolerance: int) -> dict[str, int]:
@@ -76,17 +77,19 @@ def _settle(item: Item, total: int, credit: int) -> Item:
 
 def _get_body(operation_type, items, paid, head):
     stated = [item.as_json() for item in items]
-    return fit_texts({
-        "code": RECEIPT,
-        "fiscalDocumentFormatVer": FFD_1_2,
-        "operationType": operation_type,
-        **head,
-        "fnsUrl": FNS_URL,
-        "items": stated,
-        "totalSum": sum(paid.values()),
-        **{name: paid.get(form, 0) for form, name in PAYMENT_FORMS.items()},
-        **vat.totals(stated),
-    })
+    return fit_texts(
+        {
+            "code": RECEIPT,
+            "fiscalDocumentFormatVer": FFD_1_2,
+            "operationType": operation_type,
+            **head,
+            "fnsUrl": FNS_URL,
+            "items": stated,
+            "totalSum": sum(paid.values()),
+            **{name: paid.get(form, 0) for form, name in PAYMENT_FORMS.items()},
+            **vat.totals(stated),
+        }
+    )
 
 
 def _checked(body, items):

@@ -1,4 +1,5 @@
 """What a register's fiscal drive adds to a document."""
+
 from typing import NamedTuple
 
 
@@ -6,8 +7,8 @@ class FiscalData(NamedTuple):
     """What makes a document fiscal: the drive's numbers and sign, and the QR code that shows them (settlements only)."""
 
     fiscal_drive_number: str | None = None  # tag 1041
-    fd_number: int | None = None            # tag 1040
-    shift_number: int | None = None         # tag 1038
-    receipt_number: int | None = None       # tag 1042
-    fiscal_sign: str | None = None          # tag 1077
-    qr: str | None = None                   # tag 1196
+    fd_number: int | None = None  # tag 1040
+    shift_number: int | None = None  # tag 1038
+    receipt_number: int | None = None  # tag 1042
+    fiscal_sign: str | None = None  # tag 1077
+    qr: str | None = None  # tag 1196

@@ -71,9 +71,7 @@ def _checked(stamp: Timestamp) -> Timestamp:
     _bounded("logical_counter", stamp.logical_counter, MAX_LOGICAL_COUNTER)
     # Printable also keeps out NUL and lone surrogates, which PostgreSQL can't store.
     if type(stamp.node) is not str or len(stamp.node) > MAX_NODE_LENGTH or not stamp.node.isprintable():
-        raise ValueError(
-            f"node must be at most {MAX_NODE_LENGTH} printable characters, not {reprlib.repr(stamp.node)}"
-        )
+        raise ValueError(f"node must be at most {MAX_NODE_LENGTH} printable characters, not {reprlib.repr(stamp.node)}")
     return stamp
 
 

@@ -1,4 +1,5 @@
 """The taxpayer's number (ИНН)."""
+
 from stdnum.ru import inn
 
 

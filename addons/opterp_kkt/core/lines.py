@@ -1,4 +1,5 @@
 """Lines of an order, on their way to become settlement items (tag 1059): discounts spread, prices to the kopeck."""
+
 from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
@@ -11,14 +12,15 @@ from .tlv import DECIMALS
 PREPAYMENT, PART_PREPAYMENT, ADVANCE = 1, 2, 3  # tag 1214: paid before it is handed over
 ADVANCES = {PREPAYMENT, PART_PREPAYMENT, ADVANCE}
 FULL_SETTLEMENT, PART_CREDIT, CREDIT = 4, 5, 6
-GOODS, PAYMENT = 1, 10           # tag 1212
-MARKED = {30, 31, 32, 33}        # goods whose codes nothing here checks
-PIECE, OTHER_MEASURE = 0, 255    # tag 2108
+GOODS, PAYMENT = 1, 10  # tag 1212
+MARKED = {30, 31, 32, 33}  # goods whose codes nothing here checks
+PIECE, OTHER_MEASURE = 0, 255  # tag 2108
 
 
 @dataclass(frozen=True)
 class Item:
     """A line of an order, to become one or more settlement items (tag 1059). `total` in kopecks; a negative one is a discount."""
+
     name: str
     quantity: Decimal
     total: int
@@ -27,7 +29,7 @@ class Item:
     measure: int = PIECE
     method: int = FULL_SETTLEMENT
     of_earlier_sale: bool = False  # a refund of it or its later payment: the rate may be one of then
-    line: int = 0                  # in the order, for what is said of errors
+    line: int = 0  # in the order, for what is said of errors
 
     @property
     def price(self) -> int:
@@ -50,12 +52,12 @@ class Item:
         whole, rest = divmod(self.quantity, 1)
         if rest:
             total = int((self.price * rest).to_integral_value())
-            return [
-                *replace(self, quantity=whole, total=self.total - total).split(), replace(self, quantity=rest, total=total)]
+            return [*replace(self, quantity=whole, total=self.total - total).split(), replace(self, quantity=rest, total=total)]
         price, dearer = divmod(self.total, int(whole))
         return [
             replace(self, quantity=Decimal(dearer), total=dearer * (price + 1)),
-            replace(self, quantity=whole - dearer, total=(int(whole) - dearer) * price)]
+            replace(self, quantity=whole - dearer, total=(int(whole) - dearer) * price),
+        ]
 
     def as_json(self) -> dict:
         tax = vat.amount(self.total, self.stated_rate)

@@ -1,4 +1,5 @@
 """A fiscal document to look at: a row for each tag, with its name in the law's words, its value and its bytes."""
+
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import NamedTuple
@@ -8,11 +9,11 @@ from .tlv import encode_field
 
 
 class Row(NamedTuple):
-    depth: int       # inside how many structures
+    depth: int  # inside how many structures
     number: int
     title: str
-    value: str       # empty for a structure, whose fields follow
-    data: bytes      # tag, length and value; of a structure tag and length
+    value: str  # empty for a structure, whose fields follow
+    data: bytes  # tag, length and value; of a structure tag and length
 
 
 def listing(document: dict) -> Iterator[Row]:

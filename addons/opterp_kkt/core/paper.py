@@ -5,6 +5,7 @@
 A document with money is laid out as a receipt, any other as a report. Whatever a document has that is placed nowhere goes into
 its lower part with its title, so that no requisite is lost. The till, the browser's print and `as_text` show the same lines.
 """
+
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from textwrap import wrap
@@ -17,38 +18,59 @@ from .qr import qr_text
 from .tags import BY_NAME, ITEM
 from .text import fit_texts
 
-WIDTHS = {"80": 48, "58": 32}    # paper in mm, columns of 1.5 mm: 72 and 48 mm are printed on
-TEST_DRIVES = "9999"             # how numbers of drives begin that are reserved for tests
+WIDTHS = {"80": 48, "58": 32}  # paper in mm, columns of 1.5 mm: 72 and 48 mm are printed on
+TEST_DRIVES = "9999"  # how numbers of drives begin that are reserved for tests
 LAST = ("fnsUrl", "kktRegId", "fiscalDriveNumber", "fiscalDocumentNumber", "fiscalSign")
 ELECTRONIC = {"code", "fiscalDocumentFormatVer", "internetSign", "internetPayment"}  # not on paper
 PLACED = {
-    "user", "retailPlaceAddress", "retailPlace", "userInn", "operationType", "shiftNumber", "requestNumber", "dateTime",
-    "operator", "appliedTaxationType", "items", "totalSum", "amountsReceiptNds", *captions.PAYMENTS, *captions.VAT_TOTALS,
-    *LAST, *ELECTRONIC}
-PLACED_IN_ITEM = {
-    "name", "price", "quantity", "sum", "nds", "ndsSum", "paymentType", "productType", "itemsQuantityMeasure"}
+    "user",
+    "retailPlaceAddress",
+    "retailPlace",
+    "userInn",
+    "operationType",
+    "shiftNumber",
+    "requestNumber",
+    "dateTime",
+    "operator",
+    "appliedTaxationType",
+    "items",
+    "totalSum",
+    "amountsReceiptNds",
+    *captions.PAYMENTS,
+    *captions.VAT_TOTALS,
+    *LAST,
+    *ELECTRONIC,
+}
+PLACED_IN_ITEM = {"name", "price", "quantity", "sum", "nds", "ndsSum", "paymentType", "productType", "itemsQuantityMeasure"}
 NO_RECEIPT = "Этот листок не является кассовым чеком."
-NOTICES = {                      # what stands on paper without a document: what happened, and what happens next
+NOTICES = {  # what stands on paper without a document: what happened, and what happens next
     "waiting": (
         "КАССОВЫЙ ЧЕК ЕЩЁ НЕ СФОРМИРОВАН",
         "Расчёт записан. Касса сформирует чек, как только сможет; напечатать его можно будет здесь же, в списке заказов.",
-        NO_RECEIPT),
+        NO_RECEIPT,
+    ),
     "unbuilt": (
         "КАССОВЫЙ ЧЕК НЕ СФОРМИРОВАН",
         "Расчёт записан, но чек по нему не получился. Администратор магазина извещён: он устранит причину, и чек будет"
-        " сформирован; напечатать его можно будет здесь же, в списке заказов.", NO_RECEIPT),
+        " сформирован; напечатать его можно будет здесь же, в списке заказов.",
+        NO_RECEIPT,
+    ),
     "handled": (
         "КАССОВЫЙ ЧЕК НЕ СФОРМИРОВАН",
-        "Расчёт записан. Как оформлен чек по нему, скажет администратор магазина.", NO_RECEIPT),
-    "refused": (                 # above the document
-        "ОФД НЕ ПРИНЯЛ ЭТОТ ЧЕК", "Расчёт записан. Магазин исправит чек кассовым чеком коррекции."),
+        "Расчёт записан. Как оформлен чек по нему, скажет администратор магазина.",
+        NO_RECEIPT,
+    ),
+    "refused": (  # above the document
+        "ОФД НЕ ПРИНЯЛ ЭТОТ ЧЕК",
+        "Расчёт записан. Магазин исправит чек кассовым чеком коррекции.",
+    ),
 }
 
 
 class Line(NamedTuple):
-    text: str                    # of a QR code what it says
-    right: str = ""              # what stands in the same line at the right edge
-    style: str = ""              # words out of: center, bold, copy; or rule, a line across, or qr
+    text: str  # of a QR code what it says
+    right: str = ""  # what stands in the same line at the right edge
+    style: str = ""  # words out of: center, bold, copy; or rule, a line across, or qr
 
 
 RULE = Line("", style="rule")

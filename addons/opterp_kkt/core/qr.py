@@ -1,4 +1,5 @@
 """The text of the QR code on a fiscal receipt (tag 1196; order ED-7-20/662@ of the Federal Tax Service)."""
+
 from datetime import datetime
 from urllib.parse import parse_qs
 

@@ -1,4 +1,5 @@
 """The registration number of a register (РНМ, tag 1037): ten digits that the tax service gives, and six that check them."""
+
 import re
 from binascii import crc_hqx
 

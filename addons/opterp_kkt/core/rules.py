@@ -1,12 +1,13 @@
 """What a receipt must satisfy before a register numbers it."""
+
 from decimal import Decimal
 
 from . import tlv, vat
 from .document_error import DocumentError
 from .tags import BY_NAME, ITEM, REQUIRED, TAGS
 
-LARGEST = 2**48 - 1              # kopecks, millionths of a unit: six bytes (tags 1020, 1023, 1079)
-PAYMENT_FORMS = {                # tags 1031, 1081, 1215, 1216, 1217
+LARGEST = 2**48 - 1  # kopecks, millionths of a unit: six bytes (tags 1020, 1023, 1079)
+PAYMENT_FORMS = {  # tags 1031, 1081, 1215, 1216, 1217
     "cash": "cashTotalSum",
     "ecash": "ecashTotalSum",
     "prepaid": "prepaidSum",
@@ -14,8 +15,14 @@ PAYMENT_FORMS = {                # tags 1031, 1081, 1215, 1216, 1217
     "provision": "provisionSum",
 }
 VAT_TOTALS = {"nds18", "nds10", "nds0", "ndsNo", "nds18118", "nds10110", "amountsReceiptNds"}
-BY_REGISTER = {                  # what is added when it is numbered
-    "dateTime", "shiftNumber", "requestNumber", "fiscalDriveNumber", "fiscalDocumentNumber", "fiscalSign"}
+BY_REGISTER = {  # what is added when it is numbered
+    "dateTime",
+    "shiftNumber",
+    "requestNumber",
+    "fiscalDriveNumber",
+    "fiscalDocumentNumber",
+    "fiscalSign",
+}
 ROOM_FOR_NUMBERS = sum(4 + tag.length for tag in TAGS.values() if tag.name in BY_REGISTER)  # bytes
 
 

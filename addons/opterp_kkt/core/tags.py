@@ -11,6 +11,7 @@ A tag's name is its FNS JSON name within the document or the structure where it 
 where our documents must have the tag. The places are documents (2 shift opening, 3 receipt, 5 shift closing, 31 correction) and
 structures.
 """
+
 from typing import NamedTuple
 
 ITEM = 1059
@@ -148,6 +149,7 @@ TABLE = """
 
 class Tag(NamedTuple):
     """One row of the table. `places`: documents and structures that may hold the tag; `required_in`: those that must."""
+
     number: int
     name: str
     kind: str
@@ -161,10 +163,15 @@ class Tag(NamedTuple):
 def _read(row: str) -> Tag:
     number, name, kind, length, places, title = row.split(None, 5)
     return Tag(
-        int(number), name, kind.rstrip("*"), None if length == "-" else int(length), kind.endswith("*"),
+        int(number),
+        name,
+        kind.rstrip("*"),
+        None if length == "-" else int(length),
+        kind.endswith("*"),
         frozenset(int(place.rstrip("!")) for place in places.split(",")),
         frozenset(int(place[:-1]) for place in places.split(",") if place.endswith("!")),
-        title)
+        title,
+    )
 
 
 TAGS = {tag.number: tag for tag in map(_read, filter(None, TABLE.splitlines()))}

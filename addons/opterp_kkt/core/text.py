@@ -1,4 +1,5 @@
 """Texts of fiscal documents: CP866, one byte a character. What it lacks is replaced by what reads the same, or left out."""
+
 import unicodedata
 
 from .tags import BY_NAME
@@ -7,7 +8,11 @@ REPLACEMENTS = {
     **dict.fromkeys("«»“”„‟″", '"'),
     **dict.fromkeys("‘’‚‛′", "'"),
     **dict.fromkeys("‐‑‒–—―−", "-"),
-    "…": "...", "×": "x", "•": "*", "₽": "руб.", "€": "EUR",
+    "…": "...",
+    "×": "x",
+    "•": "*",
+    "₽": "руб.",
+    "€": "EUR",
     **dict.fromkeys(map(chr, [*range(0x20), 0x7F]), None),  # control characters, which CP866 has
     **dict.fromkeys("\t\n\v\f\r\x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000", " "),
     **dict.fromkeys(map(chr, range(0x2000, 0x200B)), " "),

@@ -7,6 +7,7 @@ A document is a dict by FNS JSON names with its form's `code`. Tags that the tab
 as the key, and bytes (several: a list of bytes) as the value. What can't be written is a `DocumentError`, what can't be read a
 `ValueError`.
 """
+
 from binascii import crc_hqx
 from decimal import Decimal, InvalidOperation
 from itertools import chain
@@ -16,12 +17,12 @@ from typing import NamedTuple
 from .document_error import DocumentError
 from .tags import BY_NAME, BY_NUMBER, ITEM
 
-LARGEST_DOCUMENT = 32_768        # bytes
-DECIMALS = 6                     # of a quantity (tag 1023)
-TEST_SIGN = b"TS"                # before the number in tag 1077; a certified drive has bytes of its own there
+LARGEST_DOCUMENT = 32_768  # bytes
+DECIMALS = 6  # of a quantity (tag 1023)
+TEST_SIGN = b"TS"  # before the number in tag 1077; a certified drive has bytes of its own there
 TEST_MESSAGE_SIGN = b"TESTONLY"  # stands in for what only a certified drive can make
 
-_HEAD = Struct("<HH")            # tag, length
+_HEAD = Struct("<HH")  # tag, length
 _MESSAGE = Struct("<HHBBB2s8s3s12s")
 _SESSION = Struct("<4s2s2s16sHHH")
 _MESSAGE_TYPE, _MESSAGE_VERSION = 0xA5, 1
@@ -217,11 +218,25 @@ def _decode_stlv(tag, content):
 
 
 _ENCODERS = {
-    "uint": _encode_uint, "time": _encode_uint, "vln": _encode_vln, "fvln": _encode_fvln, "string": _encode_string,
-    "fixed": _encode_fixed, "sign": _encode_sign, "stlv": _encode_stlv}
+    "uint": _encode_uint,
+    "time": _encode_uint,
+    "vln": _encode_vln,
+    "fvln": _encode_fvln,
+    "string": _encode_string,
+    "fixed": _encode_fixed,
+    "sign": _encode_sign,
+    "stlv": _encode_stlv,
+}
 _DECODERS = {
-    "uint": _decode_uint, "time": _decode_uint, "vln": _decode_vln, "fvln": _decode_fvln, "string": _decode_string,
-    "fixed": _decode_string, "sign": _decode_sign, "stlv": _decode_stlv}
+    "uint": _decode_uint,
+    "time": _decode_uint,
+    "vln": _decode_vln,
+    "fvln": _decode_fvln,
+    "string": _decode_string,
+    "fixed": _decode_string,
+    "sign": _decode_sign,
+    "stlv": _decode_stlv,
+}
 
 
 # -- messages and sessions -----------------------------------------------------------------------------------------------------
@@ -229,6 +244,7 @@ _DECODERS = {
 
 class Message(NamedTuple):
     """A document on its way: its TLV, what the header says of it, and the sign of the whole."""
+
     document: bytes
     code: int
     fiscal_drive_number: str
@@ -240,8 +256,16 @@ def pack_message(document: dict, sign: bytes = TEST_MESSAGE_SIGN) -> bytes:
     """A numbered document as the drive hands it out: header with CRC, TLV, message sign."""
     body = encode(document) + sign
     head = [
-        _MESSAGE.size + len(body), 0, _MESSAGE_TYPE, document["code"], _MESSAGE_VERSION, bytes(2),
-        bytes.fromhex(document["fiscalDriveNumber"]), document["fiscalDocumentNumber"].to_bytes(3, "big"), bytes(12)]
+        _MESSAGE.size + len(body),
+        0,
+        _MESSAGE_TYPE,
+        document["code"],
+        _MESSAGE_VERSION,
+        bytes(2),
+        bytes.fromhex(document["fiscalDriveNumber"]),
+        document["fiscalDocumentNumber"].to_bytes(3, "big"),
+        bytes(12),
+    ]
     head[1] = _message_crc(_MESSAGE.pack(*head), body)
     return _MESSAGE.pack(*head) + body
 
@@ -268,7 +292,8 @@ def pack_session(message: bytes, fiscal_drive_number: str) -> bytes:
     """What goes over the wire: a message, or none (the drive asks for what waits for it), behind the session's header."""
     flags = _ANSWER_EXPECTED | _CRC_OF_ALL | (_HAS_CONTAINER if message else 0)
     head = _SESSION.pack(
-        _SIGNATURE, _S_PROTOCOL, _FFD_1_2, fiscal_drive_number.encode("ascii").ljust(16), len(message), flags, 0)[:-2]
+        _SIGNATURE, _S_PROTOCOL, _FFD_1_2, fiscal_drive_number.encode("ascii").ljust(16), len(message), flags, 0
+    )[:-2]
     return head + crc_hqx(head + message, 0xFFFF).to_bytes(2, "little") + message
 
 

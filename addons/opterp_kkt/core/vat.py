@@ -1,4 +1,5 @@
 """VAT on fiscal receipts (tag 1199): what each code means, on which days, and the amounts that follow from it. Kopecks."""
+
 from datetime import date
 from typing import NamedTuple
 
@@ -8,11 +9,12 @@ EVER = date.max
 
 class Rate(NamedTuple):
     """A code of tag 1199. VAT is percent / (100 + percent) of a sum, for common and calculated rates alike."""
-    percent: int                 # 0: no amount is stated
-    first_day: date              # in an ordinary receipt
+
+    percent: int  # 0: no amount is stated
+    first_day: date  # in an ordinary receipt
     last_day: date
-    total: str | None            # the field of the receipt's own sum; None: one of many in 1115
-    calculated: int              # the code that an advance states
+    total: str | None  # the field of the receipt's own sum; None: one of many in 1115
+    calculated: int  # the code that an advance states
 
 
 RATES = {

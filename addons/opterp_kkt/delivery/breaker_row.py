@@ -1,4 +1,5 @@
 """The circuit breaker of an OFD as a row of `kkt_circuit_breaker`: read, decide (`core/breaker.py`), write if nobody else did."""
+
 from ..core import breaker
 from ..core.breaker import Breaker
 
@@ -7,10 +8,13 @@ DECIDED = ("state", "failure_count", "success_count", "opened_at", "retry_at", "
 SETTINGS = ("mode", "failure_threshold", "recovery_timeout", "success_threshold")
 
 # Decisions are made in seconds of the database's clock; the columns are Odoo's, in UTC without a zone.
-COLUMNS = ", ".join(
-    f"extract(epoch FROM b.{name} AT TIME ZONE 'UTC')::float8 AS {name}" if name in TIMES else f"b.{name}"
-    for name in SETTINGS + DECIDED
-) + ", b.id AS breaker_id, extract(epoch FROM clock_timestamp())::float8 AS now"
+COLUMNS = (
+    ", ".join(
+        f"extract(epoch FROM b.{name} AT TIME ZONE 'UTC')::float8 AS {name}" if name in TIMES else f"b.{name}"
+        for name in SETTINGS + DECIDED
+    )
+    + ", b.id AS breaker_id, extract(epoch FROM clock_timestamp())::float8 AS now"
+)
 ASSIGNMENTS = "state = %(b_state)s::text, " + ", ".join(
     f"{name} = to_timestamp(%(b_{name})s::float8) AT TIME ZONE 'UTC'" if name in TIMES else f"{name} = %(b_{name})s"
     for name in DECIDED[1:]

@@ -3,6 +3,7 @@
 PostgreSQL frees the lock when, and only when, the session ends: at once after a crash or kill -9, some ten
 seconds after the holder's host vanished (keepalives), never because the holder is slow or stopped.
 """
+
 from .locks import GUARD
 from .session import Session
 

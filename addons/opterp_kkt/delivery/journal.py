@@ -2,6 +2,7 @@
 
 Numbers name them (`kkt.register`, `kkt.receipt`, `kkt.ofd`), and the OFD's own words are quoted. No credentials, no documents.
 """
+
 import logging
 
 from ..core import breaker
@@ -29,12 +30,21 @@ def note_attempt(queue: Queue, claim: Claim, attempt: Attempt, recorded: dict) -
     answer = attempt.answer
     if answer.outcome is not Outcome.ACCEPTED or claim.attempts or attempt.asked:
         _logger.log(
-            LEVELS[answer.outcome], "Register %s, document %s, try %s at OFD %s: %s (HTTP %s, %.2f s) %s",
-            queue.register_id, claim.id, claim.attempts + 1, queue.ofd_id, answer.outcome, answer.http_status or "-",
-            answer.duration, answer.message)
+            LEVELS[answer.outcome],
+            "Register %s, document %s, try %s at OFD %s: %s (HTTP %s, %.2f s) %s",
+            queue.register_id,
+            claim.id,
+            claim.attempts + 1,
+            queue.ofd_id,
+            answer.outcome,
+            answer.http_status or "-",
+            answer.duration,
+            answer.message,
+        )
     if cause := recorded.get("held_for"):
-        _logger.warning("Register %s is held for document %s (%s) until a person lets it go on",
-                        queue.register_id, claim.id, cause)
+        _logger.warning(
+            "Register %s is held for document %s (%s) until a person lets it go on", queue.register_id, claim.id, cause
+        )
     if recorded.get("paused"):
         _logger.warning("OFD %s is paused: %s", queue.ofd_id, answer.message)
 

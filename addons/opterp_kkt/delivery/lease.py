@@ -4,6 +4,7 @@ The lease spares other workers the try and shows an administrator the holder's n
 deliverers apart: Redis may be flushed, fail over or let a paused holder's lease expire, and the guard
 (`guard.py`) holds all the same. So every failure here is either "another holds it" or "Redis can't tell".
 """
+
 import time
 from contextlib import contextmanager
 

@@ -1,4 +1,5 @@
 """Wakes Odoo's crons from a thread: who asks, a sale above all, does not wait for it."""
+
 from threading import Lock, Timer
 
 from .session import Session, SessionLost

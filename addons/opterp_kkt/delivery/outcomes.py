@@ -1,4 +1,5 @@
 """What one outcome means: the table, and what follows from it for a document. Pure."""
+
 import random
 from dataclasses import asdict, dataclass
 from datetime import datetime

@@ -1,9 +1,10 @@
 """What a process needs to deliver the documents of one register: the guard, the lease, the epoch.
 
-    guard   PostgreSQL advisory lock: at most one deliverer, always (`guard.py`)
-    lease   Redis key: says on every host who delivers, and for how long nobody else need try (`lease.py`)
-    epoch   number of this owner, only grows; every statement that claims or records checks it
+guard   PostgreSQL advisory lock: at most one deliverer, always (`guard.py`)
+lease   Redis key: says on every host who delivers, and for how long nobody else need try (`lease.py`)
+epoch   number of this owner, only grows; every statement that claims or records checks it
 """
+
 import logging
 from time import monotonic
 
@@ -56,8 +57,9 @@ class Ownership:
 
     def _get_lease(self, lease: Lease) -> None:
         if not lease.acquire():
-            _logger.info("Register %s is taken over from %s, who has let go of the guard",
-                         self.register_id, lease.current_holder())
+            _logger.info(
+                "Register %s is taken over from %s, who has let go of the guard", self.register_id, lease.current_holder()
+            )
             lease.take_over()
 
     def keep(self, seconds: float) -> None:
@@ -81,8 +83,9 @@ class Ownership:
         try:
             action(self.lease)
         except LeaseUnavailable as error:
-            _logger.warning("Redis is missing (%s): register %s is delivered under the PostgreSQL guard alone",
-                            error, self.register_id)
+            _logger.warning(
+                "Redis is missing (%s): register %s is delivered under the PostgreSQL guard alone", error, self.register_id
+            )
             self.lease = None
 
     def _parameters(self) -> dict:
@@ -108,8 +111,11 @@ class Absentees:
         elif epoch != row["epoch"]:
             self._seen[register_id] = row["epoch"], monotonic()
         elif monotonic() - since > lease.ttl:
-            _logger.warning("The deliverer of register %s (epoch %s) is away: its lease ended long ago. Its guard is taken away",
-                            register_id, epoch)
+            _logger.warning(
+                "The deliverer of register %s (epoch %s) is away: its lease ended long ago. Its guard is taken away",
+                register_id,
+                epoch,
+            )
             guard.terminate_holder(register_id, epoch)
             del self._seen[register_id]
 

@@ -1,4 +1,5 @@
 """A register's queue, as a look at the database shows it."""
+
 from dataclasses import dataclass, field, replace
 
 from ..core import breaker

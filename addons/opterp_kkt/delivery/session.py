@@ -1,4 +1,5 @@
 """One connection to PostgreSQL, outside of Odoo's pool and transactions."""
+
 import re
 
 import psycopg2

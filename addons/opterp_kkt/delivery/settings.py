@@ -1,4 +1,5 @@
 """What a worker is given, read by `models/kkt_delivery.py` alone."""
+
 from dataclasses import dataclass
 
 from ..transports import LONGEST_PAUSE

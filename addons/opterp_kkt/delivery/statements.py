@@ -3,6 +3,7 @@
 A wait is stored as the moment when it ends. PostgreSQL's clock may be set back, so one that is longer than it can ever have
 been is over.
 """
+
 from ..core.fiscal_data import FiscalData
 from .breaker_row import ASSIGNMENTS, COLUMNS, EVENT
 
@@ -105,8 +106,7 @@ SEE = f"""
       FROM kkt_ofd o JOIN kkt_circuit_breaker b ON b.id = o.breaker_id WHERE o.id = %(ofd)s"""
 
 # What the answer of a register elsewhere brings. What was numbered when it was issued never changes.
-FISCAL_DATA = ", ".join(
-    f"{name} = CASE WHEN r.numbers_follow THEN %({name})s ELSE r.{name} END" for name in FiscalData._fields)
+FISCAL_DATA = ", ".join(f"{name} = CASE WHEN r.numbers_follow THEN %({name})s ELSE r.{name} END" for name in FiscalData._fields)
 
 # One statement records: only the owner of this epoch, only what is still being sent. It returns what SEE does. This one is for
 # what was accepted at the first try, as nearly all is.

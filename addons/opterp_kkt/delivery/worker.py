@@ -1,4 +1,5 @@
 """The loop that brings the documents of registers to their OFDs. What it needs of Odoo it is given: settings, whom to call."""
+
 import logging
 import os
 import socket
@@ -212,8 +213,11 @@ class Worker:
     def _count(self, claim: Claim, outcome: Outcome) -> None:
         self.tally.delivered += outcome is Outcome.ACCEPTED
         self.tally.rejected += outcome is Outcome.REFUSED
-        self._news |= outcome in NEWS or EFFECTS[outcome].failed and (
-            claim.failures + 1 == self.settings.poison_tries or claim.lone_failures > 0)
+        self._news |= (
+            outcome in NEWS
+            or EFFECTS[outcome].failed
+            and (claim.failures + 1 == self.settings.poison_tries or claim.lone_failures > 0)
+        )
 
     # -- claim, send, record ---------------------------------------------------------------------------------------------
 
@@ -330,4 +334,3 @@ class Worker:
             with suppress(psycopg2.Error):
                 self._on_news()
                 self._news = False
-

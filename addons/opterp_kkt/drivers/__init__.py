@@ -2,6 +2,7 @@
 
 Nothing here knows Odoo. A driver is asked in the transaction of a sale: it calls nobody.
 """
+
 from .base import Driver, Numbers
 from .emulator import Emulator
 from .remote import Remote

@@ -1,4 +1,5 @@
 """The emulated register: it numbers and signs by itself, at once. Its documents are no fiscal documents, and say so."""
+
 import hashlib
 from calendar import timegm
 

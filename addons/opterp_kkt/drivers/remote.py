@@ -1,4 +1,5 @@
 """Registers elsewhere, on the counter or in a cloud: they number and sign a document when they get it."""
+
 from dataclasses import dataclass
 
 from .base import Numbers

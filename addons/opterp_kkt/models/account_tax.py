@@ -19,6 +19,7 @@ BY_PERCENT = {22: '11', 20: '1', 10: '2', 7: '8', 5: '7', 0: '5'}
 
 class AccountTax(models.Model):
     """Each sales tax names the VAT rate that a fiscal document states for it (tag 1199)."""
+
     _inherit = 'account.tax'
 
     kkt_vat_rate = fields.Selection(

@@ -7,8 +7,8 @@ from odoo import api, models
 
 from ..delivery import locks
 
-OFFERS = 5                    # in a row, before a server that seems to be alone runs a second one
-OFFER_SECONDS = 2.0           # what is in a row
+OFFERS = 5  # in a row, before a server that seems to be alone runs a second one
+OFFER_SECONDS = 2.0  # what is in a row
 
 _offered = deque(maxlen=OFFERS)
 
@@ -20,6 +20,7 @@ class IrCron(models.Model):
     run leaves the next cron to the others: it stays ready, and they are woken. A server that is alone gets it back at once,
     and takes it after some offers.
     """
+
     _inherit = 'ir.cron'
 
     @classmethod

@@ -7,6 +7,7 @@ class IrModuleModule(models.Model):
 
     On a neutralized copy nothing can be delivered and nothing is lost, so there it may be tried.
     """
+
     _inherit = 'ir.module.module'
 
     def button_immediate_uninstall(self):
@@ -27,8 +28,13 @@ class IrModuleModule(models.Model):
         waiting = receipts.search_count([('state', 'in', ('pending', 'sending'))])
         rejected = receipts.search_count([('state', '=', 'rejected'), ('handled_at', '=', False)])
         if waiting or rejected:
-            raise UserError(self.env._(
-                "Uninstalling would delete fiscal documents that the OFD does not have, although the law asks to hand"
-                " them over: waiting %(waiting)s, rejected %(rejected)s.\n\nOpen Point of Sale, Fiscal Receipts. Deliver what"
-                " waits (Registers, Deliver now), and mark as handled what was rejected and put right by other means. Then"
-                " uninstall.", waiting=waiting, rejected=rejected))
+            raise UserError(
+                self.env._(
+                    "Uninstalling would delete fiscal documents that the OFD does not have, although the law asks to hand"
+                    " them over: waiting %(waiting)s, rejected %(rejected)s.\n\nOpen Point of Sale, Fiscal Receipts. Deliver what"
+                    " waits (Registers, Deliver now), and mark as handled what was rejected and put right by other means. Then"
+                    " uninstall.",
+                    waiting=waiting,
+                    rejected=rejected,
+                )
+            )

@@ -11,6 +11,7 @@ _logger = logging.getLogger(__name__)
 
 class Kind(NamedTuple):
     """What is known of a kind of alarm: on which record it is, for how long the cause must last, who has to hear of it."""
+
     label: str
     model: str
     patience: timedelta = timedelta()
@@ -42,6 +43,7 @@ class KktAlarm(models.Model):
     One per kind and record. The texts are made when they are read, in the reader's language, from the kind and the facts
     (`kkt_alarm_texts.py`).
     """
+
     _name = 'kkt.alarm'
     _description = "Alarm of Fiscal Receipts"
     _order = 'level DESC, first_seen, id'
@@ -109,9 +111,17 @@ class KktAlarm(models.Model):
     @api.model
     def _begin(self, kind, record, now):
         company = record.company_id if 'company_id' in record else record.ofd_ids.company_id
-        return self.create({
-            'kind': kind, 'res_model': record._name, 'res_id': record.id, 'level': 0, 'first_seen': now, 'last_seen': now,
-            'company_id': company.id if len(company) == 1 else False})
+        return self.create(
+            {
+                'kind': kind,
+                'res_model': record._name,
+                'res_id': record.id,
+                'level': 0,
+                'first_seen': now,
+                'last_seen': now,
+                'company_id': company.id if len(company) == 1 else False,
+            }
+        )
 
     def _update(self, level, facts, now):
         """Write down how it is now. Return the alarm if that is not as it was."""
@@ -143,15 +153,20 @@ class KktAlarm(models.Model):
     def _schedule_activities(self, user):
         there = self.activity_ids.filtered(lambda activity: activity.user_id == user)
         there.kkt_alarm_id._refresh_activities()
-        self.env['mail.activity'].with_context(mail_activity_quick_update=True).create([{
-            'activity_type_id': self.env.ref('opterp_kkt.mail_activity_type_alarm').id,
-            'kkt_alarm_id': alarm.id,
-            'res_model_id': self.env['ir.model']._get_id(alarm.res_model),
-            'res_id': alarm.res_id,
-            'user_id': user.id,
-            'automated': True,
-            **alarm._get_activity_texts(user),
-        } for alarm in self - there.kkt_alarm_id])
+        self.env['mail.activity'].with_context(mail_activity_quick_update=True).create(
+            [
+                {
+                    'activity_type_id': self.env.ref('opterp_kkt.mail_activity_type_alarm').id,
+                    'kkt_alarm_id': alarm.id,
+                    'res_model_id': self.env['ir.model']._get_id(alarm.res_model),
+                    'res_id': alarm.res_id,
+                    'user_id': user.id,
+                    'automated': True,
+                    **alarm._get_activity_texts(user),
+                }
+                for alarm in self - there.kkt_alarm_id
+            ]
+        )
 
     def _refresh_activities(self):
         for activity in self.activity_ids:
@@ -162,15 +177,14 @@ class KktAlarm(models.Model):
         texts = alarm._get_texts()
         return {
             'summary': texts.title,
-            'note': Markup("<p>%s</p><p><b>%s</b> %s</p><p><b>%s</b> %s</p>") % (
-                texts.happened, alarm.env._("What it means:"), texts.meaning, alarm.env._("What to do:"), texts.to_do),
+            'note': Markup("<p>%s</p><p><b>%s</b> %s</p><p><b>%s</b> %s</p>")
+            % (texts.happened, alarm.env._("What it means:"), texts.meaning, alarm.env._("What to do:"), texts.to_do),
         }
 
     def _send_mail(self, user):
         """One e-mail to one person."""
         if self and user.email:
-            alarms = [
-                {**alarm._get_texts()._asdict(), 'url': alarm._get_url()} for alarm in self._for_reader(user)]
+            alarms = [{**alarm._get_texts()._asdict(), 'url': alarm._get_url()} for alarm in self._for_reader(user)]
             template = self.env.ref('opterp_kkt.mail_template_alarm')
             template.with_context(kkt_alarms=alarms).send_mail(user.id)
 

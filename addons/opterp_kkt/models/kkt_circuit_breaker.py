@@ -7,6 +7,7 @@ from ..delivery.breaker_row import COLUMNS, DECIDED, SETTINGS, UPDATE, from_row,
 STATES = [(core.CLOSED, "Closed"), (core.OPEN, "Open"), (core.HALF_OPEN, "Half-open")]
 MODES = [(core.AUTOMATIC, "Automatic"), (core.FORCED_OPEN, "Forced open"), (core.DISABLED, "Disabled")]
 
+
 class KktCircuitBreaker(models.Model):
     """The circuit breaker of an OFD: one state for all processes, in the database, by the database's clock.
 
@@ -14,6 +15,7 @@ class KktCircuitBreaker(models.Model):
     transaction of the deliverer's own connection, with the event that people and charts read. Delivery takes its permit
     inside the statement that claims a document, and reports every outcome (`delivery/worker.py`).
     """
+
     _name = 'kkt.circuit.breaker'
     _description = "Circuit Breaker"
     _inherit = ['mail.thread', 'mail.activity.mixin']
@@ -30,7 +32,8 @@ class KktCircuitBreaker(models.Model):
     mode_reason = fields.Char(tracking=True, help="Why the breaker is not left to itself.")
     state = fields.Selection(STATES, required=True, default='closed', readonly=True, copy=False)
     condition = fields.Selection(
-        STATES + MODES[1:], "State or Mode", compute='_compute_condition', help="Its mode, or its state while that is automatic.")
+        STATES + MODES[1:], "State or Mode", compute='_compute_condition', help="Its mode, or its state while that is automatic."
+    )
     failure_threshold = fields.Integer(default=5, required=True, help="Consecutive failures that open the breaker.")
     recovery_timeout = fields.Integer(default=60, required=True, help="Seconds that it stays open before a probe is let through.")
     success_threshold = fields.Integer(default=2, required=True, help="Successful probes that close it.")
@@ -51,7 +54,8 @@ class KktCircuitBreaker(models.Model):
     _open = models.Constraint("CHECK (state <> 'open' OR retry_at IS NOT NULL)", "An open breaker says when it is tried again.")
     _probe = models.Constraint(
         "CHECK (probe_owner IS NULL OR (state = 'half_open' AND probe_until IS NOT NULL))",
-        "Only a half-open breaker has a probe, whose permit expires.")
+        "Only a half-open breaker has a probe, whose permit expires.",
+    )
 
     @api.depends('mode', 'state')
     def _compute_condition(self):
@@ -75,13 +79,18 @@ class KktCircuitBreaker(models.Model):
 
     def _note_mode(self, mode):
         changed = self.filtered(lambda breaker: mode and breaker.mode != mode)
-        self.env['kkt.circuit.breaker.event'].sudo().create([{
-            'breaker_id': breaker.id,
-            'from_state': breaker.state,
-            'to_state': breaker.state,
-            'reason': mode,
-            'actor': self.env.user.login,
-        } for breaker in changed])
+        self.env['kkt.circuit.breaker.event'].sudo().create(
+            [
+                {
+                    'breaker_id': breaker.id,
+                    'from_state': breaker.state,
+                    'to_state': breaker.state,
+                    'reason': mode,
+                    'actor': self.env.user.login,
+                }
+                for breaker in changed
+            ]
+        )
 
     def get_stats(self):
         """What a dashboard asks for, as plain values; times in ms since 1970, None where there is none."""
@@ -99,7 +108,8 @@ class KktCircuitBreaker(models.Model):
             'opened_at': _milliseconds(self.opened_at),
             'retry_at': _milliseconds(self.retry_at),
             'opened_count': self.env['kkt.circuit.breaker.event'].search_count(
-                [('breaker_id', '=', self.id), ('to_state', '=', 'open'), ('from_state', '!=', 'open')]),
+                [('breaker_id', '=', self.id), ('to_state', '=', 'open'), ('from_state', '!=', 'open')]
+            ),
         }
 
     def action_reset(self):
@@ -107,8 +117,11 @@ class KktCircuitBreaker(models.Model):
         self.ofd_ids._check_may_operate()
         for breaker in self:
             if breaker.mode == 'forced_open':
-                raise UserError(self.env._(
-                    "%(name)s is forced open: nothing is sent until its mode is set back to automatic.", name=breaker.name))
+                raise UserError(
+                    self.env._(
+                        "%(name)s is forced open: nothing is sent until its mode is set back to automatic.", name=breaker.name
+                    )
+                )
             breaker._reset()
         self.env['kkt.delivery']._forget_waits(self.ofd_ids)
 

@@ -16,6 +16,7 @@ REASONS = [  # those of core/breaker.py, and what a person does
 
 class KktCircuitBreakerEvent(models.Model):
     """One row per transition of a circuit breaker, written with it."""
+
     _name = 'kkt.circuit.breaker.event'
     _description = "Circuit Breaker Event"
     _order = 'id DESC'

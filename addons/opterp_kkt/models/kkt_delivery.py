@@ -27,11 +27,18 @@ HOLD_CAUSES = [
     ('by_hand', "A person"),
 ]
 NUMBERS = (  # of `Settings`, from ir.config_parameter `opterp_kkt.<name>`
-    'request_timeout', 'lease_ttl', 'run_seconds', 'backoff_max', 'misconfigured_pause', 'poison_tries', 'refusal_streak')
+    'request_timeout',
+    'lease_ttl',
+    'run_seconds',
+    'backoff_max',
+    'misconfigured_pause',
+    'poison_tries',
+    'refusal_streak',
+)
 INFRASTRUCTURE = {'redis_url': 'redis://localhost:6379/0', 'metrics_token': None}
 CALL_SECONDS = 0.05  # from a commit to the call of the crons: the sale is answered first
 START_SECONDS = 3.0  # that a server needs from the end of its loading until its crons listen
-_notifiers = {}      # by process: a child must not use what it inherits
+_notifiers = {}  # by process: a child must not use what it inherits
 
 # The delivery crons are all that do this, however many, whoever made them. A trigger's time is PostgreSQL's: a host's clock may
 # be wrong. One that is just being deleted is passed over: a sale does not wait for an administrator.
@@ -73,6 +80,7 @@ class KktDelivery(models.Model):
     so that delivery never makes a sale wait. A register that is held stands still until a person lets it go on: each hold has
     its cause, the words of what happened, and mostly a document.
     """
+
     _name = 'kkt.delivery'
     _description = "Delivery of a Register's Documents"
     _rec_name = 'register_id'
@@ -92,7 +100,8 @@ class KktDelivery(models.Model):
 
     _register_uniq = models.Constraint('unique (register_id)', "A register has one delivery.")
     _held = models.Constraint(
-        "CHECK (hold_reason <> '' AND (hold_reason IS NULL) = (hold_cause IS NULL))", "A hold has its cause and its reason.")
+        "CHECK (hold_reason <> '' AND (hold_reason IS NULL) = (hold_cause IS NULL))", "A hold has its cause and its reason."
+    )
 
     def _register_hook(self):
         """Have a server that starts look at what waits at once: its crons would look in a minute.
@@ -160,8 +169,11 @@ class KktDelivery(models.Model):
         with self._open_worker(settings, at_once=True) as worker:
             waiting = worker.make_one_pass(registers.ids)
         return {
-            'delivered': worker.tally.delivered, 'rejected': worker.tally.rejected, 'waiting': waiting,
-            'busy': sorted(worker.tally.busy)}
+            'delivered': worker.tally.delivered,
+            'rejected': worker.tally.rejected,
+            'waiting': waiting,
+            'busy': sorted(worker.tally.busy),
+        }
 
     @api.model
     def _open_worker(self, settings, at_once=False):
@@ -180,22 +192,31 @@ class KktDelivery(models.Model):
         answer = self.hold_reason
         if self.hold_cause == 'failing':
             known = (
-                self.env._("The OFD says that it does not have it.") if self.hold_receipt_id.absent
-                else self.env._("Whether the OFD has it is not known: it does not tell when it is asked."))
+                self.env._("The OFD says that it does not have it.")
+                if self.hold_receipt_id.absent
+                else self.env._("Whether the OFD has it is not known: it does not tell when it is asked.")
+            )
             return self.env._(
                 "The OFD does not accept one document of this register: its tries failed although documents of other registers"
                 " passed in between. %(known)s The last answer was: %(answer)s. Ask the OFD what is wrong with the document. Then"
                 " let the register go on, which tries it again, or mark the document as handled, which sends the rest without"
-                " it.", known=known, answer=answer)
+                " it.",
+                known=known,
+                answer=answer,
+            )
         if self.hold_cause == 'refusals':
             return self.env._(
                 "The OFD refused %(count)s documents of this register in a row, the last one with: %(answer)s. Before more are"
                 " refused, find out why. Then let the register go on, and press Retry on what was refused.",
-                count=self.refusals, answer=answer)
+                count=self.refusals,
+                answer=answer,
+            )
         if self.hold_cause == 'conflict':
             return self.env._(
                 "The OFD knows the key of this document with other bytes, which must never happen. It said: %(answer)s. Ask the"
-                " OFD what it has, then mark the document as handled.", answer=answer)
+                " OFD what it has, then mark the document as handled.",
+                answer=answer,
+            )
         return answer
 
     def _hold(self, receipt, reason):
@@ -205,7 +226,8 @@ class KktDelivery(models.Model):
     def _release(self):
         """Let held registers go on; what they were held for is counted anew."""
         self.hold_receipt_id.filtered(lambda receipt: receipt.state == 'pending').write(
-            {'failures': 0, 'lone_failures': 0, 'failed_lookups': 0})
+            {'failures': 0, 'lone_failures': 0, 'failed_lookups': 0}
+        )
         self.refusals = 0
         self._end_hold()
 

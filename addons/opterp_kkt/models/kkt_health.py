@@ -59,6 +59,7 @@ class KktHealth(models.AbstractModel):
     Who asks: monitoring (`GET /kkt/health`), `odoo kkt status`, every till once a minute, the register's form. What is read is
     unfinished, or one row per register, so that an answer costs the same whatever the history.
     """
+
     _name = 'kkt.health'
     _description = "Health of Delivery"
 
@@ -124,7 +125,8 @@ class KktHealth(models.AbstractModel):
             Markup("<strong>%s</strong>") % self._get_headline(register, ofd, condition),
             *([self._get_head_text(head), self._get_answer_text(head)] if head else []),
             ofd != register.ofd_id and self.env._("It is settled with %s first, where it was sent.", ofd.display_name),
-            *self._get_next_texts(row, condition, head)]
+            *self._get_next_texts(row, condition, head),
+        ]
         return Markup("").join(Markup("<div>%s</div>") % text for text in texts if text)
 
     @api.model
@@ -133,12 +135,15 @@ class KktHealth(models.AbstractModel):
         until = format_datetime(self.env, ofd.paused_until, dt_format='short')
         return {
             'held': self.env._(
-                "This register is held: nothing of it is sent until somebody lets it go on. %s", register.hold_reason),
+                "This register is held: nothing of it is sent until somebody lets it go on. %s", register.hold_reason
+            ),
             'forced_open': self.env._(
                 "Nothing is sent until the mode of the circuit breaker is set back to automatic: it is forced open (%s).",
-                breaker.mode_reason or self.env._("no reason is given")),
+                breaker.mode_reason or self.env._("no reason is given"),
+            ),
             'paused': self.env._(
-                "Delivery to the OFD is paused until %(until)s. %(reason)s", until=until, reason=ofd.pause_reason or ""),
+                "Delivery to the OFD is paused until %(until)s. %(reason)s", until=until, reason=ofd.pause_reason or ""
+            ),
             'open': self.env._("The OFD failed several times in a row, so only one document a minute tries."),
             'no_delivery_job': self.env._("Nothing is delivered by itself: the delivery jobs are deleted or switched off."),
             'delivery_silent': self.env._("Nothing is delivered by itself: no delivery job has run for minutes."),
@@ -151,8 +156,10 @@ class KktHealth(models.AbstractModel):
     @api.model
     def _get_head_text(self, head):
         values = {
-            'document': head.display_name, 'since': format_datetime(self.env, head.create_date, dt_format='short'),
-            'tries': head.attempts}
+            'document': head.display_name,
+            'since': format_datetime(self.env, head.create_date, dt_format='short'),
+            'tries': head.attempts,
+        }
         if not head.last_outcome:
             return self.env._("%(document)s is first in the queue, since %(since)s. It has not been tried yet.", **values)
         return self.env._("%(document)s is first in the queue, since %(since)s. Tries: %(tries)s.", **values)
@@ -169,8 +176,10 @@ class KktHealth(models.AbstractModel):
             'misconfigured': self.env._("The OFD answers, but does not take it: %s", words),
             'throttled': self.env._("The OFD asked to wait. %s", words),
             'unknown': (
-                self.env._("The OFD answers, but not with an acknowledgement: %s", words) if head.last_status
-                else self.env._("The OFD did not answer: %s", words)),
+                self.env._("The OFD answers, but not with an acknowledgement: %s", words)
+                if head.last_status
+                else self.env._("The OFD did not answer: %s", words)
+            ),
         }.get(head.last_outcome)
 
     @api.model
@@ -182,8 +191,10 @@ class KktHealth(models.AbstractModel):
         elif condition == 'open' and (row['permitted_in'] or 0) > 0:
             yield self.env._("Next try in %s s.", math.ceil(row['permitted_in']))
         elif condition in ('no_delivery_job', 'delivery_silent', 'delivery_fails'):
-            yield self.env._("Deliver now sends what waits. A system administrator should restart the server and see that the"
-                             " scheduled actions called KKT: deliver receipts are active.")
+            yield self.env._(
+                "Deliver now sends what waits. A system administrator should restart the server and see that the"
+                " scheduled actions called KKT: deliver receipts are active."
+            )
 
     # -- facts -------------------------------------------------------------------------------------------------------------
 

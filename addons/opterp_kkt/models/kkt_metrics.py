@@ -51,6 +51,7 @@ class KktMetrics(models.AbstractModel):
     `collect` is what `prometheus_client` calls. Label sets are bounded: the registers and OFDs that there are, the reasons and
     kinds of alarms that there can be.
     """
+
     _name = 'kkt.metrics'
     _description = "Metrics of Delivery"
 
@@ -73,9 +74,15 @@ class KktMetrics(models.AbstractModel):
         yield _gauge('kkt_unhealthy', "1: why not.", [([code], code in found) for code in health.REASONS], 'reason')
         yield _gauge('kkt_redis_up', "1: Redis answers this server.", [([], facts.redis)])
         yield _gauge(
-            'kkt_job_silent_seconds', "Time since the last call of the job of this kind that was called last.",
-            [([kind], min(job.silent_for for job in jobs if job.active))
-             for kind, jobs in (('delivery', facts.delivery), ('watch', facts.watch)) if any(job.active for job in jobs)], 'job')
+            'kkt_job_silent_seconds',
+            "Time since the last call of the job of this kind that was called last.",
+            [
+                ([kind], min(job.silent_for for job in jobs if job.active))
+                for kind, jobs in (('delivery', facts.delivery), ('watch', facts.watch))
+                if any(job.active for job in jobs)
+            ],
+            'job',
+        )
 
     @api.model
     def _collect_registers(self):
@@ -94,17 +101,25 @@ class KktMetrics(models.AbstractModel):
         yield _gauge('kkt_register_held', "1: the register stands still until a person lets it go on.", of('held'), *labels)
         yield _gauge('kkt_last_delivery_timestamp_seconds', "When the OFD acknowledged last.", of('delivered'), *labels)
         yield _gauge(
-            'kkt_delivery_delay_seconds', f"From sale to acknowledgement, of the {SAMPLE} newest documents.",
-            [([row['register'], row['serial'], quantile], row[column])
-             for row in rows for quantile, column in (('0.5', 'p50'), ('0.95', 'p95')) if row[column] is not None],
-            *labels, 'quantile')
+            'kkt_delivery_delay_seconds',
+            f"From sale to acknowledgement, of the {SAMPLE} newest documents.",
+            [
+                ([row['register'], row['serial'], quantile], row[column])
+                for row in rows
+                for quantile, column in (('0.5', 'p50'), ('0.95', 'p95'))
+                if row[column] is not None
+            ],
+            *labels,
+            'quantile',
+        )
 
     @api.model
     def _collect_ofds(self):
         rows = self.env['kkt.health']._query(OFDS, **self.env['kkt.delivery']._get_settings().longest_waits)
         labels = ('ofd', 'id')
         states = StateSetMetricFamily(
-            'kkt_breaker', "Mode of the circuit breaker, or its state while that is automatic.", labels=labels)
+            'kkt_breaker', "Mode of the circuit breaker, or its state while that is automatic.", labels=labels
+        )
         for row in rows:
             condition = row['state'] if row['mode'] == breaker.AUTOMATIC else row['mode']
             states.add_metric([row['ofd'], row['id']], {name: name == condition for name in CONDITIONS})

@@ -11,6 +11,7 @@ class KktOfd(models.Model):
 
     Its credentials stand in `kkt_ofd_credentials.py`. Who may write an OFD is said by the record rules.
     """
+
     _name = 'kkt.ofd'
     _description = "Fiscal Data Operator (OFD)"
     _inherit = ['mail.thread', 'mail.activity.mixin']
@@ -18,10 +19,13 @@ class KktOfd(models.Model):
     name = fields.Char(required=True, tracking=True)
     active = fields.Boolean(default=True)
     company_id = fields.Many2one(
-        'res.company', default=lambda self: self.env.company,
-        help="Leave empty to share it between companies: then only system administrators change it.")
+        'res.company',
+        default=lambda self: self.env.company,
+        help="Leave empty to share it between companies: then only system administrators change it.",
+    )
     protocol = fields.Selection(
-        [(name, transport.label) for name, transport in PROTOCOLS.items()], required=True, default='http', tracking=True)
+        [(name, transport.label) for name, transport in PROTOCOLS.items()], required=True, default='http', tracking=True
+    )
     url = fields.Char("URL", required=True, tracking=True, help="Documents are posted to URL/v1/documents.")
     on_refusal = fields.Selection(
         [('go_on', "Go on with the next document"), ('hold', "Hold the register")],
@@ -32,11 +36,18 @@ class KktOfd(models.Model):
         help="What a register does after the OFD has refused one of its documents for good.",
     )
     settings_version = fields.Integer(
-        readonly=True, copy=False, default=0, required=True, help="Grows whenever it is to be reached in another way.")
+        readonly=True, copy=False, default=0, required=True, help="Grows whenever it is to be reached in another way."
+    )
     address_version = fields.Integer(readonly=True, copy=False, default=0, required=True, help="Grows with each new address.")
     former_of_id = fields.Many2one(
-        'kkt.ofd', "Former Address of", readonly=True, copy=False, ondelete='restrict', index='btree_not_null',
-        help="Documents that may have arrived there are asked for there, before they are sent to the new address.")
+        'kkt.ofd',
+        "Former Address of",
+        readonly=True,
+        copy=False,
+        ondelete='restrict',
+        index='btree_not_null',
+        help="Documents that may have arrived there are asked for there, before they are sent to the new address.",
+    )
     former_version = fields.Integer(readonly=True, copy=False)
     paused_until = fields.Datetime(readonly=True, copy=False)
     pause_reason = fields.Text(readonly=True, copy=False)
@@ -57,20 +68,32 @@ class KktOfd(models.Model):
             registers = ofd.sudo().with_context(active_test=False).register_ids
             used = registers.filtered(lambda register: register.active or register.pending_count)
             if used:
-                raise UserError(self.env._(
-                    "%(ofd)s can't be archived, because registers send their documents to it: %(registers)s. Choose another"
-                    " OFD for them first. To stop sending for a while, force its circuit breaker open.",
-                    ofd=ofd.name, registers=", ".join(used.mapped('name'))))
+                raise UserError(
+                    self.env._(
+                        "%(ofd)s can't be archived, because registers send their documents to it: %(registers)s. Choose another"
+                        " OFD for them first. To stop sending for a while, force its circuit breaker open.",
+                        ofd=ofd.name,
+                        registers=", ".join(used.mapped('name')),
+                    )
+                )
 
     @api.constrains('company_id')
     def _check_company_of_registers(self):
         for ofd in self.filtered('company_id'):
-            strangers = ofd.sudo().with_context(active_test=False).register_ids.filtered(
-                lambda register: register.company_id != ofd.company_id)  # noqa: B023
+            strangers = (
+                ofd.sudo()
+                .with_context(active_test=False)
+                .register_ids.filtered(lambda register: register.company_id != ofd.company_id)  # noqa: B023
+            )
             if strangers:
-                raise ValidationError(self.env._(
-                    "Registers of other companies send their documents to %(ofd)s: %(registers)s. Choose another OFD for"
-                    " them first.", ofd=ofd.name, registers=", ".join(strangers.mapped('name'))))
+                raise ValidationError(
+                    self.env._(
+                        "Registers of other companies send their documents to %(ofd)s: %(registers)s. Choose another OFD for"
+                        " them first.",
+                        ofd=ofd.name,
+                        registers=", ".join(strangers.mapped('name')),
+                    )
+                )
 
     @api.model_create_multi
     def create(self, vals_list):
@@ -89,9 +112,15 @@ class KktOfd(models.Model):
             if moved:
                 ofd._keep_former()
                 ofd._forget_credentials(vals)
-            super(KktOfd, ofd).write({
-                **vals, 'paused_until': False, 'pause_reason': False, 'settings_version': ofd.settings_version + 1,
-                'address_version': ofd.address_version + moved})
+            super(KktOfd, ofd).write(
+                {
+                    **vals,
+                    'paused_until': False,
+                    'pause_reason': False,
+                    'settings_version': ofd.settings_version + 1,
+                    'address_version': ofd.address_version + moved,
+                }
+            )
         self.breaker_id._touch()
         self.env['kkt.delivery']._forget_waits(self)
         return True
@@ -100,12 +129,13 @@ class KktOfd(models.Model):
         """Keep what was known of an address that is given up: what may have arrived there is settled there first."""
         if not self.with_context(active_test=False).register_ids:
             return
-        former = self.sudo().copy({
-            'name': self.env._("%(name)s, until %(date)s", name=self.name, date=fields.Date.context_today(self)),
-            'active': False,
-        })
-        former.write({
-            'credentials': self.sudo().credentials, 'former_of_id': self.id, 'former_version': self.address_version})
+        former = self.sudo().copy(
+            {
+                'name': self.env._("%(name)s, until %(date)s", name=self.name, date=fields.Date.context_today(self)),
+                'active': False,
+            }
+        )
+        former.write({'credentials': self.sudo().credentials, 'former_of_id': self.id, 'former_version': self.address_version})
 
     def action_resume(self):
         """End a pause by hand."""
@@ -152,5 +182,4 @@ class KktOfd(models.Model):
             Outcome.THROTTLED: self.env._("The OFD asks us to wait"),
             Outcome.UNAVAILABLE: self.env._("The OFD can't be reached. Sales go on; receipts are kept and sent later"),
         }
-        return texts.get(
-            answer.outcome, self.env._("The OFD gave no answer that makes sense. Receipts are kept and sent later"))
+        return texts.get(answer.outcome, self.env._("The OFD gave no answer that makes sense. Receipts are kept and sent later"))

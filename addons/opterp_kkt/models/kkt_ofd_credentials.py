@@ -25,8 +25,13 @@ def credential_field(credential):
         ofds.invalidate_recordset([name], flush=False)  # nor is it shown to who has just typed it
 
     return fields.Char(
-        credential.label, compute=show, inverse=keep, copy=False, groups='opterp_kkt.group_fiscal_admin',
-        help="Lets us in at the OFD. It can be replaced, never read." if credential.secret else "Lets us in at the OFD.")
+        credential.label,
+        compute=show,
+        inverse=keep,
+        copy=False,
+        groups='opterp_kkt.group_fiscal_admin',
+        help="Lets us in at the OFD. It can be replaced, never read." if credential.secret else "Lets us in at the OFD.",
+    )
 
 
 class KktOfd(models.Model):
@@ -34,12 +39,14 @@ class KktOfd(models.Model):
 
     They were given for one address: another address forgets them. Delivery alone reads `credentials`.
     """
+
     _inherit = 'kkt.ofd'
 
     credentials = fields.Json(groups=NO_ACCESS, copy=False)
     credentials_set = fields.Char("Credentials That Are Set", compute='_compute_credentials_set', compute_sudo=True)
     vars().update(
-        {credential.name: credential_field(credential) for each in PROTOCOLS.values() for credential in each.credentials})
+        {credential.name: credential_field(credential) for each in PROTOCOLS.values() for credential in each.credentials}
+    )
 
     @api.depends('credentials')
     @api.depends_context('lang')
@@ -53,9 +60,14 @@ class KktOfd(models.Model):
         arch, view = super()._get_view(view_id, view_type, **options)
         for place in arch.xpath("//field[@name='credentials_set']") if view_type == 'form' else ():
             for name in reversed(self._get_credential_names()):
-                place.addnext(E.field(
-                    name=name, placeholder=self.env._("Type it in to set or replace it"), password=str(self._is_secret(name)),
-                    invisible=f"protocol not in {self._get_protocols_with(name)}"))
+                place.addnext(
+                    E.field(
+                        name=name,
+                        placeholder=self.env._("Type it in to set or replace it"),
+                        password=str(self._is_secret(name)),
+                        invisible=f"protocol not in {self._get_protocols_with(name)}",
+                    )
+                )
         return arch, view
 
     @api.model
@@ -76,9 +88,13 @@ class KktOfd(models.Model):
 
     def _keep_credential(self, credential, value):
         if value and credential.in_header and not re.fullmatch('[!-~]+', value):
-            raise ValidationError(self.env._(
-                "%(credential)s has Latin letters, digits and signs only, no spaces and no line breaks. Please copy it again.",
-                credential=", ".join(self._describe_credentials([credential.name]))))
+            raise ValidationError(
+                self.env._(
+                    "%(credential)s has Latin letters, digits and signs only, no spaces and no line breaks. Please copy it"
+                    " again.",
+                    credential=", ".join(self._describe_credentials([credential.name])),
+                )
+            )
         others = {name: kept for name, kept in (self.sudo().credentials or {}).items() if name != credential.name}
         self.sudo().credentials = {**others, credential.name: value} if value else others
 
@@ -87,18 +103,25 @@ class KktOfd(models.Model):
         forgotten = [name for name in self.sudo().credentials or {} if not vals.get(name)]
         self.sudo().credentials = False
         if forgotten:
-            self.message_post(body=self.env._(
-                "The address was changed, so these credentials were forgotten: %s. Type them in again, if they belong to the new"
-                " address.", ", ".join(self._describe_credentials(forgotten))))
+            self.message_post(
+                body=self.env._(
+                    "The address was changed, so these credentials were forgotten: %s. Type them in again, if they belong to"
+                    " the new address.",
+                    ", ".join(self._describe_credentials(forgotten)),
+                )
+            )
 
     @api.onchange(*ADDRESS)
     def _onchange_address(self):
         earlier = self._origin
         typed = any(self[name] for name in self._get_credential_names() if self._is_secret(name))
         if earlier.credentials_set and not typed and any(earlier[name] != self[name] for name in ADDRESS):
-            return {'warning': {
-                'type': 'notification',
-                'title': self.env._("The credentials belong to the earlier address"),
-                'message': self.env._(
-                    "Saving another address forgets them. Type them in again, if they belong to the new one."),
-            }}
+            return {
+                'warning': {
+                    'type': 'notification',
+                    'title': self.env._("The credentials belong to the earlier address"),
+                    'message': self.env._(
+                        "Saving another address forgets them. Type them in again, if they belong to the new one."
+                    ),
+                }
+            }

@@ -38,8 +38,20 @@ SETTLEMENTS = ('receipt', 'correction')  # documents of a sum of money; the othe
 # Once set, never changed: a retry sends the same key and the same bytes, changed content is a correction. Delivery alone writes
 # what an answer brings, and a new envelope for another protocol.
 IMMUTABLE = {
-    'register_id', 'pos_order_id', 'document_type', 'operation_type', 'idempotency_key', 'payload', 'protocol', 'total',
-    'numbers_follow', *FiscalData._fields, 'queue_number', 'hlc_local_time', 'hlc_logical_counter', 'hlc_node',
+    'register_id',
+    'pos_order_id',
+    'document_type',
+    'operation_type',
+    'idempotency_key',
+    'payload',
+    'protocol',
+    'total',
+    'numbers_follow',
+    *FiscalData._fields,
+    'queue_number',
+    'hlc_local_time',
+    'hlc_logical_counter',
+    'hlc_node',
 }
 
 
@@ -62,6 +74,7 @@ class KktReceipt(models.Model):
     moves it on, in `queue_number` order; a rejected document leaves that order. What people do about it stands in
     `kkt_receipt_handling.py`, how it reads in `kkt_receipt_document.py`.
     """
+
     _name = 'kkt.receipt'
     _description = "Fiscal Receipt"
     _order = 'id DESC'
@@ -69,16 +82,21 @@ class KktReceipt(models.Model):
 
     register_id = fields.Many2one('kkt.register', required=True, readonly=True, ondelete='restrict')
     company_id = fields.Many2one(related='register_id.company_id')
-    pos_order_id = fields.Many2one(
-        'pos.order', "Order", readonly=True, ondelete='restrict', index='btree_not_null')
+    pos_order_id = fields.Many2one('pos.order', "Order", readonly=True, ondelete='restrict', index='btree_not_null')
     refunded_receipt_id = fields.Many2one(
-        'kkt.receipt', "Refunds Receipt", readonly=True, ondelete='restrict', index='btree_not_null')
+        'kkt.receipt', "Refunds Receipt", readonly=True, ondelete='restrict', index='btree_not_null'
+    )
     document_type = fields.Selection(DOCUMENT_TYPES, "Document", required=True, readonly=True, default='receipt')
     operation_type = fields.Selection(OPERATION_TYPES, "Operation", readonly=True, help="Tag 1054.")
     state = fields.Selection(STATES, required=True, readonly=True, default='pending')
     idempotency_key = fields.Char(
-        "Key", required=True, readonly=True, copy=False, default=lambda self: self._get_new_key(),
-        help="Tells the OFD that a second sending is the same document.")
+        "Key",
+        required=True,
+        readonly=True,
+        copy=False,
+        default=lambda self: self._get_new_key(),
+        help="Tells the OFD that a second sending is the same document.",
+    )
     fiscal_drive_number = fields.Char("Fiscal Drive (FN)", readonly=True)
     fd_number = fields.Integer("FD Number", readonly=True, help="Tag 1040.")
     shift_number = fields.Integer("Shift", readonly=True, help="Tag 1038.")
@@ -87,10 +105,11 @@ class KktReceipt(models.Model):
     queue_number = fields.Integer("Place in Queue", readonly=True)
     payload = fields.Text(readonly=True, help="What is sent, byte for byte.")
     protocol = fields.Selection(
-        [(name, transport.label) for name, transport in PROTOCOLS.items()], readonly=True,
-        help="What the payload is written for.")
+        [(name, transport.label) for name, transport in PROTOCOLS.items()], readonly=True, help="What the payload is written for."
+    )
     numbers_follow = fields.Boolean(
-        readonly=True, help="The register is elsewhere: it numbers and signs the document when it gets it.")
+        readonly=True, help="The register is elsewhere: it numbers and signs the document when it gets it."
+    )
     qr = fields.Char("QR Code Text", readonly=True)
     currency_id = fields.Many2one(related='company_id.currency_id')
     total = BigInteger("Total in Kopecks", readonly=True)
@@ -107,12 +126,19 @@ class KktReceipt(models.Model):
     ofd_document_id = fields.Char("ID at the OFD", readonly=True)
     last_status = fields.Integer("HTTP Status", readonly=True, copy=False)
     sent_to_id = fields.Many2one(
-        'kkt.ofd', "Sent to", readonly=True, copy=False, ondelete='restrict', index='btree_not_null',
-        help="Where it is, or may be: a document in doubt is settled there before it goes anywhere else.")
+        'kkt.ofd',
+        "Sent to",
+        readonly=True,
+        copy=False,
+        ondelete='restrict',
+        index='btree_not_null',
+        help="Where it is, or may be: a document in doubt is settled there before it goes anywhere else.",
+    )
     sent_version = fields.Integer(readonly=True, copy=False, help="Number of the address that it was sent to.")
     failures = fields.Integer(readonly=True, default=0, copy=False, help="Tries without a verdict since the last Retry.")
     lone_failures = fields.Integer(
-        "Failures of Its Own", readonly=True, default=0, help="Tries that failed although documents of other registers passed.")
+        "Failures of Its Own", readonly=True, default=0, help="Tries that failed although documents of other registers passed."
+    )
     failed_lookups = fields.Integer(readonly=True, default=0, copy=False, help="Questions in a row that the OFD did not answer.")
     absent = fields.Boolean(readonly=True, copy=False, help="The OFD said that it does not have it, and it was not sent since.")
     handled_reason = fields.Text(readonly=True, copy=False, help="Why nobody has to look at it any more.")
@@ -130,31 +156,36 @@ class KktReceipt(models.Model):
 
     _key_uniq = models.Constraint('unique (idempotency_key)', "There is a receipt with this key already.")
     _order_uniq = models.UniqueIndex(
-        "(pos_order_id, operation_type) WHERE document_type = 'receipt'", "This order has its receipt already.")
+        "(pos_order_id, operation_type) WHERE document_type = 'receipt'", "This order has its receipt already."
+    )
     _fd_number_uniq = models.UniqueIndex(
-        "(fiscal_drive_number, fd_number) WHERE fd_number > 0", "This FD number was given already.")
-    _queue_number_uniq = models.UniqueIndex(
-        "(register_id, queue_number)", "This place in the queue was given already.")
-    _one_in_flight = models.UniqueIndex(
-        "(register_id) WHERE state = 'sending'", "A register sends one document at a time.")
+        "(fiscal_drive_number, fd_number) WHERE fd_number > 0", "This FD number was given already."
+    )
+    _queue_number_uniq = models.UniqueIndex("(register_id, queue_number)", "This place in the queue was given already.")
+    _one_in_flight = models.UniqueIndex("(register_id) WHERE state = 'sending'", "A register sends one document at a time.")
     _queue_idx = models.Index("(register_id, queue_number) WHERE state IN ('pending', 'sending')")
     _rejected_idx = models.Index("(register_id) WHERE state = 'rejected' AND handled_at IS NULL")
     _drift_idx = models.Index("(create_date) WHERE hlc_drift")
     _built = models.Constraint(
         "CHECK (state = 'rejected' OR (payload IS NOT NULL AND protocol IS NOT NULL AND COALESCE(queue_number, 0) > 0))",
-        "Only a document that was built can be sent.")
+        "Only a document that was built can be sent.",
+    )
     _numbered = models.Constraint(
         """CHECK (state = 'rejected' OR (COALESCE(fd_number, 0) > 0 AND fiscal_sign IS NOT NULL)
                   OR (COALESCE(numbers_follow, FALSE) AND state <> 'delivered'))""",
-        "A document has its FD number and sign: at once, or with the answer that delivers it.")
+        "A document has its FD number and sign: at once, or with the answer that delivers it.",
+    )
     _settlement = models.Constraint(
         f"""CHECK (state = 'rejected' OR document_type NOT IN {SETTLEMENTS} OR (operation_type IS NOT NULL AND total IS NOT NULL
                    AND (qr IS NOT NULL OR COALESCE(fd_number, 0) = 0)))""",
-        "A receipt has its operation and its sum, and its QR code as soon as it is numbered.")
+        "A receipt has its operation and its sum, and its QR code as soon as it is numbered.",
+    )
     _delivered = models.Constraint(
-        "CHECK ((state = 'delivered') = (delivered_at IS NOT NULL))", "A delivered receipt has its time of delivery.")
+        "CHECK ((state = 'delivered') = (delivered_at IS NOT NULL))", "A delivered receipt has its time of delivery."
+    )
     _handled = models.Constraint(
-        "CHECK (handled_at IS NULL OR (state = 'rejected' AND handled_reason IS NOT NULL))", "Only what was rejected is handled.")
+        "CHECK (handled_at IS NULL OR (state = 'rejected' AND handled_reason IS NOT NULL))", "Only what was rejected is handled."
+    )
     _hlc_positive = models.Constraint('CHECK (hlc_logical_counter >= 0)', "An HLC counter is not negative.")
 
     @api.depends('document_type', 'fd_number', 'payload')
@@ -162,8 +193,12 @@ class KktReceipt(models.Model):
         types = dict(self._fields['document_type']._description_selection(self.env))
         for receipt in self:
             number = (
-                self.env._("FD %s", receipt.fd_number) if receipt.fd_number
-                else self.env._("not numbered yet") if receipt.payload else self.env._("not built"))
+                self.env._("FD %s", receipt.fd_number)
+                if receipt.fd_number
+                else self.env._("not numbered yet")
+                if receipt.payload
+                else self.env._("not built")
+            )
             receipt.display_name = f"{types[receipt.document_type]} ({number})"
 
     @api.depends('state', 'in_doubt', 'failures')
@@ -184,7 +219,10 @@ class KktReceipt(models.Model):
             moment = datetime.fromtimestamp(receipt.hlc_local_time / 1000, UTC)
             receipt.hlc = (
                 f"{moment:%Y-%m-%d %H:%M:%S}.{receipt.hlc_local_time % 1000:03d}Z"
-                f" +{receipt.hlc_logical_counter} {receipt.hlc_node}" if receipt.hlc_node else False)
+                f" +{receipt.hlc_logical_counter} {receipt.hlc_node}"
+                if receipt.hlc_node
+                else False
+            )
 
     @api.model
     def _get_new_key(self):
@@ -194,8 +232,9 @@ class KktReceipt(models.Model):
     def write(self, vals):
         fixed = IMMUTABLE & set(vals)
         if fixed and self.filtered('payload'):
-            raise UserError(self.env._(
-                "A numbered fiscal document never changes. What was wrong in it is put right by a correction receipt."))
+            raise UserError(
+                self.env._("A numbered fiscal document never changes. What was wrong in it is put right by a correction receipt.")
+            )
         return super().write(vals)
 
     @api.ondelete(at_uninstall=False)
@@ -265,7 +304,15 @@ class KktReceipt(models.Model):
             'numbers_follow': fiscal_data is None,
             **(fiscal_data._asdict() if fiscal_data else {}),
             'protocol': place.protocol,
-            'payload': PROTOCOLS[place.protocol].encode(Contents(
-                key, document_type, register.fiscal_drive_number, register.registration_number,
-                fiscal_data and fiscal_data.fd_number, place.stamp, document)),
+            'payload': PROTOCOLS[place.protocol].encode(
+                Contents(
+                    key,
+                    document_type,
+                    register.fiscal_drive_number,
+                    register.registration_number,
+                    fiscal_data and fiscal_data.fd_number,
+                    place.stamp,
+                    document,
+                )
+            ),
         }

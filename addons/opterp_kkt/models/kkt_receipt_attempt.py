@@ -18,6 +18,7 @@ OUTCOMES = [(outcome.value, LABELS[outcome]) for outcome in Outcome]
 
 class KktReceiptAttempt(models.Model):
     """One try to deliver a document: each that was not accepted at once, and the one that ended the matter."""
+
     _name = 'kkt.receipt.attempt'
     _description = "Delivery Attempt"
     _order = 'id DESC'

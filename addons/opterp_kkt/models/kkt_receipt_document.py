@@ -16,6 +16,7 @@ class KktReceipt(models.Model):
 
     The document is read from the payload, also of those of before, whose texts were not fitted to the format yet.
     """
+
     _inherit = 'kkt.receipt'
 
     qr_image_url = fields.Char("QR Code", compute='_compute_qr_image_url')
@@ -54,12 +55,14 @@ class KktReceipt(models.Model):
     def _get_table(self):
         cell = Markup('<tr><td class="text-muted">%s</td><td style="padding-left: %sem">%s</td><td>%s</td></tr>')
         return Markup('<table class="table table-sm">%s</table>') % Markup().join(
-            cell % (row.number, 0.5 + 2 * row.depth, row.title, row.value) for row in self._get_listing())
+            cell % (row.number, 0.5 + 2 * row.depth, row.title, row.value) for row in self._get_listing()
+        )
 
     def _get_hex(self):
         """The bytes of the document, a line for each tag."""
         return "\n".join(
-            f"{'  ' * row.depth}{row.number} {row.title}: {row.value}  {row.data.hex()}".rstrip() for row in self._get_listing())
+            f"{'  ' * row.depth}{row.number} {row.title}: {row.value}  {row.data.hex()}".rstrip() for row in self._get_listing()
+        )
 
 
 def qr_image(text, border=4):

@@ -20,6 +20,7 @@ class KktReceipt(models.Model):
 
     The till and the printed page count what was printed, each for itself: only the first print of a document is no copy.
     """
+
     _inherit = 'kkt.receipt'
 
     document_paper = fields.Html("As Paper", compute='_compute_document_paper', sanitize=False)
@@ -88,8 +89,10 @@ class KktReceipt(models.Model):
             receipt.print_count += 1
         numbers = ",".join(map(str, self.ids))
         return {
-            'type': 'ir.actions.act_url', 'target': 'new',
-            'url': f'/report/html/opterp_kkt.report_kkt_receipt_{paper_width}/{numbers}'}
+            'type': 'ir.actions.act_url',
+            'target': 'new',
+            'url': f'/report/html/opterp_kkt.report_kkt_receipt_{paper_width}/{numbers}',
+        }
 
     def _get_sheet(self, paper_width):
         """For the printed page: one sheet, as long as its lines need."""
@@ -105,6 +108,10 @@ def _short(line):
 
 
 def _slip(lines, paper_width):
-    return SLIP % (paper_width, Markup().join(
-        QR % qr_image(line.text, border=0) if line.style == 'qr' else TEXT % (line.style, line.text, line.right)
-        for line in lines))
+    return SLIP % (
+        paper_width,
+        Markup().join(
+            QR % qr_image(line.text, border=0) if line.style == 'qr' else TEXT % (line.style, line.text, line.right)
+            for line in lines
+        ),
+    )

@@ -16,8 +16,15 @@ TAXATION_SYSTEMS = [  # tag 1055, a bit mask
     ('32', "Patent (PSN)"),
 ]
 COUNTERS = {  # only the register itself counts
-    'last_fd_number', 'last_queue_number', 'last_shift_number', 'last_receipt_number', 'last_document_time', 'hlc_node',
-    'hlc_local_time', 'hlc_logical_counter'}
+    'last_fd_number',
+    'last_queue_number',
+    'last_shift_number',
+    'last_receipt_number',
+    'last_document_time',
+    'hlc_node',
+    'hlc_local_time',
+    'hlc_logical_counter',
+}
 WATCHED = {'active', 'company_id', 'fiscal_drive_number', 'ofd_id', 'pos_config_id'}  # a change of these means more than itself
 
 
@@ -34,6 +41,7 @@ class KktRegister(models.Model):
     The emulated register's fiscal drives start with 9999, the numbers reserved for tests: its documents are no fiscal
     documents.
     """
+
     _name = 'kkt.register'
     _description = "Cash Register (KKT)"
     _inherit = ['mail.thread', 'mail.activity.mixin']
@@ -43,16 +51,27 @@ class KktRegister(models.Model):
     active = fields.Boolean(default=True)
     company_id = fields.Many2one('res.company', required=True, default=lambda self: self.env.company)
     pos_config_id = fields.Many2one(
-        'pos.config', "Point of Sale", check_company=True, tracking=True, ondelete='restrict',
-        help="One register serves one point of sale.")
+        'pos.config',
+        "Point of Sale",
+        check_company=True,
+        tracking=True,
+        ondelete='restrict',
+        help="One register serves one point of sale.",
+    )
     serial_number = fields.Char(required=True, tracking=True)
     registration_number = fields.Char(
-        "Registration Number (RNM)", required=True, tracking=True,
-        help="16 digits (tag 1037). The last six are a check of the first ten, the INN and the serial number.")
+        "Registration Number (RNM)",
+        required=True,
+        tracking=True,
+        help="16 digits (tag 1037). The last six are a check of the first ten, the INN and the serial number.",
+    )
     fiscal_drive_number = fields.Char("Fiscal Drive (FN)", required=True, tracking=True, help="16 digits (tag 1041).")
     driver = fields.Selection(
-        [(name, driver.label) for name, driver in DRIVERS.items()], required=True, default='emulator',
-        help="Who numbers and signs the documents.")
+        [(name, driver.label) for name, driver in DRIVERS.items()],
+        required=True,
+        default='emulator',
+        help="Who numbers and signs the documents.",
+    )
     ofd_id = fields.Many2one('kkt.ofd', "OFD", required=True, check_company=True, ondelete='restrict', tracking=True)
     taxation_system = fields.Selection(TAXATION_SYSTEMS, required=True, default='1', help="Tag 1055.")
     retail_address = fields.Char("Address of Settlements", required=True, help="Tag 1009.")
@@ -63,7 +82,8 @@ class KktRegister(models.Model):
     last_queue_number = fields.Integer("Documents Numbered", readonly=True, default=0, copy=False)
     last_shift_number = fields.Integer("Shift", readonly=True, default=0, copy=False, help="Tag 1038: counts per fiscal drive.")
     last_receipt_number = fields.Integer(
-        "Receipts of the Shift", readonly=True, default=0, copy=False, help="Tag 1042: counts from 1 in each shift.")
+        "Receipts of the Shift", readonly=True, default=0, copy=False, help="Tag 1042: counts from 1 in each shift."
+    )
     last_document_time = BigInteger(readonly=True, default=0, copy=False, help="Time of the last document, ms since 1970.")
     hlc_node = fields.Char("HLC Node", readonly=True, required=True, copy=False, default=lambda self: uuid4().hex[:12])
     hlc_local_time = BigInteger("HLC Time", readonly=True, default=0, copy=False, help="ms since 1970")
@@ -74,17 +94,24 @@ class KktRegister(models.Model):
     _pos_config_uniq = models.UniqueIndex("(pos_config_id) WHERE active", "This point of sale has a register already.")
     _serial_number_uniq = models.Constraint('unique (serial_number)', "There is a register with this serial number already.")
     _fiscal_drive_number_uniq = models.UniqueIndex(
-        "(fiscal_drive_number) WHERE active", "This fiscal drive is in another register already.")
+        "(fiscal_drive_number) WHERE active", "This fiscal drive is in another register already."
+    )
     _numbers_positive = models.Constraint(
-        'CHECK (last_fd_number >= 0 AND last_queue_number >= 0)', "Numbers of documents only grow.")
+        'CHECK (last_fd_number >= 0 AND last_queue_number >= 0)', "Numbers of documents only grow."
+    )
 
     @api.constrains('active', 'ofd_id')
     def _check_ofd_active(self):
         for register in self:
             if register.active and not register.ofd_id.active:
-                raise ValidationError(self.env._(
-                    "The OFD %(ofd)s is archived, so nothing is sent to it. Choose another one for %(register)s, or"
-                    " un-archive the OFD first.", ofd=register.ofd_id.name, register=register.name))
+                raise ValidationError(
+                    self.env._(
+                        "The OFD %(ofd)s is archived, so nothing is sent to it. Choose another one for %(register)s, or"
+                        " un-archive the OFD first.",
+                        ofd=register.ofd_id.name,
+                        register=register.name,
+                    )
+                )
 
     @api.model_create_multi
     def create(self, vals_list):
@@ -115,25 +142,48 @@ class KktRegister(models.Model):
 
     def _check_sells_nothing(self):
         """A till that has loaded its register goes on as if it had it."""
-        session = self.env['pos.session'].sudo().search(
-            [('config_id', 'in', self.pos_config_id.ids), ('state', '!=', 'closed')], limit=1)
+        session = (
+            self.env['pos.session']
+            .sudo()
+            .search([('config_id', 'in', self.pos_config_id.ids), ('state', '!=', 'closed')], limit=1)
+        )
         if session:
-            raise UserError(self.env._(
-                "%(pos)s is open: what it sells from now on would have no fiscal receipts. Close its session first. If the device"
-                " or its fiscal drive was replaced, change the serial number or the drive here: nothing has to be closed for"
-                " that.", pos=session.config_id.name))
+            raise UserError(
+                self.env._(
+                    "%(pos)s is open: what it sells from now on would have no fiscal receipts. Close its session first. If the"
+                    " device or its fiscal drive was replaced, change the serial number or the drive here: nothing has to be"
+                    " closed for that.",
+                    pos=session.config_id.name,
+                )
+            )
 
     def _check_numbered_nothing(self):
         for register in self.filtered('last_queue_number'):
-            raise UserError(self.env._(
-                "%(register)s has numbered documents of %(company)s, so it stays with that company. Archive it and create another"
-                " register.", register=register.name, company=register.company_id.name))
+            raise UserError(
+                self.env._(
+                    "%(register)s has numbered documents of %(company)s, so it stays with that company. Archive it and create"
+                    " another register.",
+                    register=register.name,
+                    company=register.company_id.name,
+                )
+            )
 
     def _get_in_doubt(self):
         """Documents that have been sent, and nobody knows whether they have arrived."""
-        return self.env['kkt.receipt'].sudo().search([
-            ('register_id', 'in', self.ids), ('state', 'in', ('pending', 'sending')),
-            '|', ('in_doubt', '=', True), ('state', '=', 'sending')], order='queue_number')
+        return (
+            self.env['kkt.receipt']
+            .sudo()
+            .search(
+                [
+                    ('register_id', 'in', self.ids),
+                    ('state', 'in', ('pending', 'sending')),
+                    '|',
+                    ('in_doubt', '=', True),
+                    ('state', '=', 'sending'),
+                ],
+                order='queue_number',
+            )
+        )
 
     def _note_in_doubt(self):
         for register in self:
@@ -144,40 +194,57 @@ class KktRegister(models.Model):
         return self.env._(
             "The OFD was changed while %(ofd)s may have a document that it has not acknowledged: %(documents)s. It is"
             " settled with %(ofd)s first; what comes after it goes to the new OFD.",
-            ofd=self.ofd_id.name, documents=", ".join(receipts.mapped('display_name')))
+            ofd=self.ofd_id.name,
+            documents=", ".join(receipts.mapped('display_name')),
+        )
 
     @api.onchange('ofd_id')
     def _onchange_ofd_id(self):
         earlier = self._origin
         receipts = earlier.ofd_id != self.ofd_id and earlier._get_in_doubt()
         if receipts:
-            return {'warning': {
-                'title': self.env._("A document is on its way"), 'message': earlier._describe_in_doubt(receipts)}}
+            return {'warning': {'title': self.env._("A document is on its way"), 'message': earlier._describe_in_doubt(receipts)}}
 
     def _tell_of_earlier_orders(self):
         """Say on the register that what its point of sale sold without one has no receipts, so that nobody waits for them."""
         for register in self.filtered('pos_config_id'):
-            count = self.env['pos.order'].sudo().search_count([
-                ('config_id', '=', register.pos_config_id.id), ('state', 'not in', ('draft', 'cancel')),
-                ('kkt_receipt_ids', '=', False)])
+            count = (
+                self.env['pos.order']
+                .sudo()
+                .search_count(
+                    [
+                        ('config_id', '=', register.pos_config_id.id),
+                        ('state', 'not in', ('draft', 'cancel')),
+                        ('kkt_receipt_ids', '=', False),
+                    ]
+                )
+            )
             if count:
-                register.message_post(body=self.env._(
-                    "Orders of %(pos)s that were paid before without a cash register: %(count)s. They have no fiscal receipts and"
-                    " get none. A refund of such an order gets its receipt.", pos=register.pos_config_id.name, count=count))
+                register.message_post(
+                    body=self.env._(
+                        "Orders of %(pos)s that were paid before without a cash register: %(count)s. They have no fiscal receipts"
+                        " and get none. A refund of such an order gets its receipt.",
+                        pos=register.pos_config_id.name,
+                        count=count,
+                    )
+                )
 
     def _find_last_numbers(self):
         """Go on where the register's drive stopped, in whichever register that was; a new drive begins at 0."""
         for register in self:
-            last = self.env['kkt.receipt'].sudo().search(
-                [('fiscal_drive_number', '=', register.fiscal_drive_number)], order='fd_number DESC', limit=1)
-            register.sudo().write(
-                {f'last_{name}': last[name] for name in ('fd_number', 'shift_number', 'receipt_number')})
+            last = (
+                self.env['kkt.receipt']
+                .sudo()
+                .search([('fiscal_drive_number', '=', register.fiscal_drive_number)], order='fd_number DESC', limit=1)
+            )
+            register.sudo().write({f'last_{name}': last[name] for name in ('fd_number', 'shift_number', 'receipt_number')})
 
     @api.ondelete(at_uninstall=False)
     def _unlink_except_used(self):
         if any(register.last_queue_number or register.receipt_ids for register in self.sudo()):
-            raise UserError(self.env._(
-                "A register that has documents can't be deleted: the law asks to keep them. Archive it instead."))
+            raise UserError(
+                self.env._("A register that has documents can't be deleted: the law asks to keep them. Archive it instead.")
+            )
 
     def action_open_receipts(self):
         """The documents of this register."""

@@ -9,6 +9,7 @@ from .big_integer import BigInteger
 
 class KktRegister(models.Model):
     """What a register has waiting, who delivers it, what stands in its way, and the buttons that help."""
+
     _inherit = 'kkt.register'
 
     delivery_epoch = BigInteger(compute='_compute_delivery', compute_sudo=True)
@@ -42,12 +43,14 @@ class KktRegister(models.Model):
 
     def _compute_alarm_summary(self):
         """What the watch found about each register, but for what its form says by itself."""
-        alarms = self.env['kkt.alarm'].search([
-            ('res_model', '=', self._name), ('res_id', 'in', self.ids), ('told_level', '>', 0), ('kind', '!=', 'held')])
+        alarms = self.env['kkt.alarm'].search(
+            [('res_model', '=', self._name), ('res_id', 'in', self.ids), ('told_level', '>', 0), ('kind', '!=', 'held')]
+        )
         for register in self:
             own = alarms.filtered(lambda alarm: alarm.res_id == register.id)  # noqa: B023
             register.alarm_summary = Markup("").join(
-                Markup("<div><strong>%s</strong><br/>%s</div>") % (alarm.happened, alarm.meaning) for alarm in own)
+                Markup("<div><strong>%s</strong><br/>%s</div>") % (alarm.happened, alarm.meaning) for alarm in own
+            )
 
     def _compute_queue(self):
         self.env['kkt.receipt'].flush_model()
@@ -63,8 +66,10 @@ class KktRegister(models.Model):
         """What the queue waits for, with words unless it is on its way as it should be."""
         found = self.env['kkt.health']._explain(self)
         for register in self:
-            register.update(found.get(register.id) or {
-                'head_id': False, 'head_is_handleable': False, 'queue_condition': False, 'queue_text': False})
+            register.update(
+                found.get(register.id)
+                or {'head_id': False, 'head_is_handleable': False, 'queue_condition': False, 'queue_text': False}
+            )
 
     # -- buttons -----------------------------------------------------------------------------------------------------------
 
@@ -129,13 +134,17 @@ class KktRegister(models.Model):
         if not self.env.su and not self.env.user.has_group('point_of_sale.group_pos_manager'):
             raise AccessError(self.env._("Only an administrator of the point of sale delivers receipts by hand."))
 
+
 def _queue_sql(register_ids):
     """Counts from the partial indexes on what is unfinished: their cost doesn't grow with history."""
-    return SQL("""
+    return SQL(
+        """
         SELECT register_id, count(*) AS pending, 0 AS rejected, min(create_date) AS oldest
           FROM kkt_receipt WHERE register_id = ANY(%(ids)s) AND state IN ('pending', 'sending') GROUP BY register_id
          UNION ALL
         SELECT register_id, 0, count(*), NULL
           FROM kkt_receipt WHERE register_id = ANY(%(ids)s) AND state = 'rejected' AND handled_at IS NULL
          GROUP BY register_id
-    """, ids=register_ids)
+    """,
+        ids=register_ids,
+    )

@@ -20,22 +20,35 @@ class KktRegister(models.Model):
     What is wrong is refused when it is written. What stands there already, or became wrong with a change elsewhere, is
     listed on the register with what to do about it, and the register goes on selling.
     """
-    _inherit = 'kkt.register'  # by subject  # pylint: disable=consider-merging-classes-inherited
+
+    _inherit = 'kkt.register'
 
     receipt_property = fields.Char("Additional Requisite of Receipts", help="Tag 1192, up to 16 characters, on each receipt.")
     user_property_name = fields.Char(
-        "Additional Requisite", help="Tag 1085: what the shop states in addition on each receipt, for example a licence.")
+        "Additional Requisite", help="Tag 1085: what the shop states in addition on each receipt, for example a licence."
+    )
     user_property_value = fields.Char("Its Value", help="Tag 1086.")
     check_list = fields.Html(compute='_compute_check_list', compute_sudo=True)
 
     @api.depends(
-        'registration_number', 'serial_number', 'fiscal_drive_number', 'driver', 'retail_address', 'retail_place',
-        'company_id.name', 'company_id.vat', 'receipt_property', 'user_property_name', 'user_property_value')
+        'registration_number',
+        'serial_number',
+        'fiscal_drive_number',
+        'driver',
+        'retail_address',
+        'retail_place',
+        'company_id.name',
+        'company_id.vat',
+        'receipt_property',
+        'user_property_name',
+        'user_property_value',
+    )
     def _compute_check_list(self):
         for register in self:
             problems = register._get_problems().values()
             register.check_list = problems and Markup('<ul class="mb-0">%s</ul>') % Markup().join(
-                Markup('<li>%s</li>') % problem for problem in problems)
+                Markup('<li>%s</li>') % problem for problem in problems
+            )
 
     @api.constrains('registration_number', 'serial_number')
     def _check_registration_number(self):
@@ -81,7 +94,8 @@ class KktRegister(models.Model):
         if not is_inn(self.company_id.vat):
             return self.env._(
                 "%(company)s has no valid INN as its tax ID, and a fiscal receipt must state one. Correct it on the company.",
-                company=self.company_id.name)
+                company=self.company_id.name,
+            )
 
     def _get_registration_number_problem(self):
         number, serial_number, inn = self.registration_number, self.serial_number, self.company_id.vat
@@ -92,7 +106,11 @@ class KktRegister(models.Model):
             return self.env._(
                 "The last six digits of the registration number (RNM) %(number)s don't fit to INN %(inn)s and serial number"
                 " %(serial)s. If these are right, the number is %(right)s. Compare all three with the registration card.",
-                number=number, inn=inn, serial=serial_number, right=right)
+                number=number,
+                inn=inn,
+                serial=serial_number,
+                right=right,
+            )
 
     def _get_fiscal_drive_problem(self):
         number = self.fiscal_drive_number or ''
@@ -100,24 +118,31 @@ class KktRegister(models.Model):
             return self.env._("A fiscal drive number (FN) has 16 digits. Copy it from the drive.")
         if self.driver == 'emulator' and not number.startswith(TEST_DRIVES):
             return self.env._(
-                "The emulated register only takes fiscal drive numbers that start with 9999, which are reserved for tests.")
+                "The emulated register only takes fiscal drive numbers that start with 9999, which are reserved for tests."
+            )
         if self.driver != 'emulator' and number.startswith(TEST_DRIVES):
             return self.env._(
-                "Fiscal drive numbers that start with 9999 are reserved for tests: only the emulated register takes them.")
+                "Fiscal drive numbers that start with 9999 are reserved for tests: only the emulated register takes them."
+            )
 
     def _get_text_problem(self, record, name, tag):
         """A text is stated as it stands there, and there is one where receipts must have it."""
         value, length = record[name] or '', TAGS[tag].length
         where = self.env._(
-            "%(field)s of %(record)s", field=record._fields[name].get_description(self.env)['string'], record=record.name)
+            "%(field)s of %(record)s", field=record._fields[name].get_description(self.env)['string'], record=record.name
+        )
         if lost := text.lost(value):
             return self.env._(
                 "%(where)s has characters that a fiscal receipt can't state: %(characters)s. Write it without them.",
-                where=where, characters=lost)
+                where=where,
+                characters=lost,
+            )
         if len(text.fit(value, 4 * len(value))) > length:
             return self.env._(
                 "%(where)s is longer than the %(length)s characters that a fiscal receipt states. Shorten it.",
-                where=where, length=length)
+                where=where,
+                length=length,
+            )
         if RECEIPT in TAGS[tag].required_in and not text.fit(value, length):
             return self.env._("%(where)s is empty, and a fiscal receipt must state it. Fill it in.", where=where)
 
@@ -128,10 +153,11 @@ class KktRegister(models.Model):
         if len(name) + len(value) > LARGEST_USER_PROPERTY:
             return self.env._(
                 "The additional requisite and its value have more than %s characters together. Shorten them.",
-                LARGEST_USER_PROPERTY)
-        return (
-            self._get_text_problem(self, 'user_property_name', 1085)
-            or self._get_text_problem(self, 'user_property_value', 1086))
+                LARGEST_USER_PROPERTY,
+            )
+        return self._get_text_problem(self, 'user_property_name', 1085) or self._get_text_problem(
+            self, 'user_property_value', 1086
+        )
 
     def _get_head_values(self):
         """Who sells and where, by FNS JSON names."""

@@ -40,8 +40,8 @@ class Place(NamedTuple):
 
     queue_number: int
     stamp: hlc.Timestamp
-    drifted: bool     # the till's stamp is not merged
-    protocol: str     # of the OFD that it will go to
+    drifted: bool  # the till's stamp is not merged
+    protocol: str  # of the OFD that it will go to
     numbers: Numbers  # of the drive: the document's own where its driver numbers at once
 
 
@@ -51,7 +51,8 @@ class KktRegister(models.Model):
     `_take_place` takes the next place in the queue, the next stamp of the register's hybrid logical clock and, where the driver
     numbers at once, the next FD number with one UPDATE of the register's row, in the transaction of the document's cause.
     """
-    _inherit = 'kkt.register'  # by subject  # pylint: disable=consider-merging-classes-inherited
+
+    _inherit = 'kkt.register'
 
     def _check_serves(self, config, company):
         """:raises DocumentError: this register doesn't number what that point of sale and company sell"""
@@ -75,8 +76,12 @@ class KktRegister(models.Model):
         stamp = hlc.tick(last, time.time_ns() // 1_000_000, *seen, *believed)
         queue_number, milliseconds, protocol, *numbers = self._take_numbers(stamp, at_once)
         return Place(
-            queue_number, stamp, bool(claimed) and not believed, protocol,
-            Numbers(self.fiscal_drive_number, *numbers, self._get_local_time(milliseconds)))
+            queue_number,
+            stamp,
+            bool(claimed) and not believed,
+            protocol,
+            Numbers(self.fiscal_drive_number, *numbers, self._get_local_time(milliseconds)),
+        )
 
     def _take_numbers(self, stamp, at_once):
         """The HLC tick, the document's numbers, its place in the queue and its time (tag 1012), in one UPDATE.
@@ -85,9 +90,16 @@ class KktRegister(models.Model):
         another register give a number of this drive meanwhile: it would have to get the drive from this row first.
         """
         self.env['kkt.ofd'].flush_model(['protocol'])
-        self.env.cr.execute(TAKE_NUMBERS, {
-            'register': self.id, 'drive': self.fiscal_drive_number, 'counted': int(at_once), 'local_time': stamp.local_time,
-            'logical_counter': stamp.logical_counter})
+        self.env.cr.execute(
+            TAKE_NUMBERS,
+            {
+                'register': self.id,
+                'drive': self.fiscal_drive_number,
+                'counted': int(at_once),
+                'local_time': stamp.local_time,
+                'logical_counter': stamp.logical_counter,
+            },
+        )
         if not self.env.cr.rowcount:
             raise DocumentError('numbers', register=self.name)
         row = self.env.cr.fetchone()

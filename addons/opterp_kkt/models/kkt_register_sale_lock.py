@@ -23,7 +23,8 @@ class KktRegister(models.Model):
     Two sales that overlap both update the register's row, and under REPEATABLE READ the second would be refused and tried again
     after a pause of seconds. With the lock it waits for the first one, before it has done anything.
     """
-    _inherit = 'kkt.register'  # by subject  # pylint: disable=consider-merging-classes-inherited
+
+    _inherit = 'kkt.register'
 
     @api.model
     def _take_sale_lock(self, session_ids):

@@ -50,6 +50,7 @@ class KktWatch(models.AbstractModel):
     `_find_*` each look for one kind of cause; `kkt.alarm` keeps them and tells people. What is read is unfinished or one row
     per register, so that a look costs the same whatever the history.
     """
+
     _name = 'kkt.watch'
     _description = "Watch over Fiscal Receipts"
 
@@ -95,12 +96,15 @@ class KktWatch(models.AbstractModel):
         for head in heads:
             level = sum(now - head['create_date'] >= step for step in STEPS)
             if level:
-                found[self._browse('kkt.register', head['register_id'])] = level, {
-                    'count': counts[head['register_id']],
-                    'oldest': _to_text(head['create_date']),
-                    'deadline': _to_text(head['create_date'] + STEPS[-1]),
-                    'reason': _get_reason(head),
-                }
+                found[self._browse('kkt.register', head['register_id'])] = (
+                    level,
+                    {
+                        'count': counts[head['register_id']],
+                        'oldest': _to_text(head['create_date']),
+                        'deadline': _to_text(head['create_date'] + STEPS[-1]),
+                        'reason': _get_reason(head),
+                    },
+                )
         return found
 
     @api.model
@@ -108,33 +112,45 @@ class KktWatch(models.AbstractModel):
         deliveries = self.env['kkt.delivery'].search([('hold_reason', '!=', False)])
         return {
             delivery.register_id: (1, {'reason': delivery.hold_reason, 'document': delivery.hold_receipt_id.id})
-            for delivery in deliveries}
+            for delivery in deliveries
+        }
 
     @api.model
     def _find_stuck(self, heads):
         """A document that gets no verdict, try after try: it is tried on, but a person should know, and may decide."""
         tries = self.env['kkt.delivery']._get_number('poison_tries')
         return {
-            self._browse('kkt.register', head['register_id']): (1, {
-                'document': head['receipt_id'], 'tries': head['failures'], 'error': head['last_error'] or "",
-                'answered': bool(head['last_status']), 'absent': bool(head['absent']), 'alone': bool(head['lone_failures'])})
+            self._browse('kkt.register', head['register_id']): (
+                1,
+                {
+                    'document': head['receipt_id'],
+                    'tries': head['failures'],
+                    'error': head['last_error'] or "",
+                    'answered': bool(head['last_status']),
+                    'absent': bool(head['absent']),
+                    'alone': bool(head['lone_failures']),
+                },
+            )
             for head in heads
-            if not head['held'] and (head['failures'] >= tries or head['lone_failures'] >= LONE_FAILURES)}
+            if not head['held'] and (head['failures'] >= tries or head['lone_failures'] >= LONE_FAILURES)
+        }
 
     @api.model
     def _find_rejected(self):
         found = {}
         for row in self._query(REJECTED):
             latest = self._browse('kkt.receipt', row['latest'])
-            found[self._browse('kkt.register', row['register_id'])] = 1, {
-                'count': row['count'], 'document': latest.id, 'error': latest.last_error or ""}
+            found[self._browse('kkt.register', row['register_id'])] = (
+                1,
+                {'count': row['count'], 'document': latest.id, 'error': latest.last_error or ""},
+            )
         return found
 
     @api.model
     def _find_clock(self):
         return {
-            self._browse('kkt.register', row['id']): (1, {'ahead': row['ahead'] // 1000})
-            for row in self._query(AHEAD, AHEAD_MS)}
+            self._browse('kkt.register', row['id']): (1, {'ahead': row['ahead'] // 1000}) for row in self._query(AHEAD, AHEAD_MS)
+        }
 
     @api.model
     def _find_host_clock(self):
@@ -147,8 +163,7 @@ class KktWatch(models.AbstractModel):
 
     @api.model
     def _find_till_clock(self):
-        return {
-            self._browse('kkt.register', row['register_id']): (1, {'count': row['count']}) for row in self._query(DRIFT)}
+        return {self._browse('kkt.register', row['register_id']): (1, {'count': row['count']}) for row in self._query(DRIFT)}
 
     @api.model
     def _find_misconfigured(self, heads):
@@ -156,18 +171,17 @@ class KktWatch(models.AbstractModel):
 
         What fails alone is the document's own trouble.
         """
-        ofds = _group(
-            [head for head in heads if head['last_outcome'] == 'misconfigured' and not head['lone_failures']], 'ofd_id')
+        ofds = _group([head for head in heads if head['last_outcome'] == 'misconfigured' and not head['lone_failures']], 'ofd_id')
         return {
             self._browse('kkt.ofd', ofd_id): (1, {'count': len(rows), 'message': rows[0]['pause_reason'] or ""})
-            for ofd_id, rows in ofds.items()}
+            for ofd_id, rows in ofds.items()
+        }
 
     @api.model
     def _find_crons(self, heads):
         if not self.env['kkt.health']._get_delivery_stop():
             return {}
-        return {
-            self._browse('kkt.ofd', ofd_id): (1, {'count': len(rows)}) for ofd_id, rows in _group(heads, 'ofd_id').items()}
+        return {self._browse('kkt.ofd', ofd_id): (1, {'count': len(rows)}) for ofd_id, rows in _group(heads, 'ofd_id').items()}
 
     @api.model
     def _find_redis(self):
@@ -179,10 +193,10 @@ class KktWatch(models.AbstractModel):
         waiting = {head['breaker_id'] for head in heads}
         breakers = self.env['kkt.circuit.breaker'].search(['|', ('mode', '!=', 'automatic'), ('state', '!=', 'closed')])
         return {
-            breaker: (1, {
-                'mode': 'open' if breaker.mode == 'automatic' else breaker.mode,
-                'reason': breaker.mode_reason})
-            for breaker in breakers if breaker.id in waiting or breaker.mode == 'disabled'}
+            breaker: (1, {'mode': 'open' if breaker.mode == 'automatic' else breaker.mode, 'reason': breaker.mode_reason})
+            for breaker in breakers
+            if breaker.id in waiting or breaker.mode == 'disabled'
+        }
 
     @api.model
     def _browse(self, model, record_id):

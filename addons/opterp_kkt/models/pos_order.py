@@ -14,13 +14,17 @@ class PosOrder(models.Model):
     the document, the order is stored: its receipt is then rejected, with the reason, for a person to look at. What they state
     stands in `pos_order_document.py`.
     """
+
     _inherit = 'pos.order'
 
     kkt_hlc = BigIntegerJson("Till's HLC Stamp", copy=False, help="What the browser sent; untrusted.")
     kkt_receipt_ids = fields.One2many('kkt.receipt', 'pos_order_id', "Fiscal Receipts", readonly=True)
     kkt_state = fields.Selection(
         [('pending', "Waiting"), ('delivered', "Delivered"), ('rejected', "Rejected")],
-        "Fiscal Receipt", compute='_compute_kkt', compute_sudo=True)
+        "Fiscal Receipt",
+        compute='_compute_kkt',
+        compute_sudo=True,
+    )
     kkt_qr = fields.Char("Fiscal QR Code", compute='_compute_kkt', compute_sudo=True)
     kkt_documents = BigIntegerJson("Fiscal Documents", compute='_compute_kkt_documents', compute_sudo=True)
 
@@ -30,13 +34,19 @@ class PosOrder(models.Model):
             receipts = order.kkt_receipt_ids.sorted('operation_type')
             states = set(receipts.mapped('state'))
             order.kkt_state = (
-                'rejected' if 'rejected' in states
-                else 'pending' if states & {'pending', 'sending'}
-                else 'delivered' if states else False)
+                'rejected'
+                if 'rejected' in states
+                else 'pending'
+                if states & {'pending', 'sending'}
+                else 'delivered'
+                if states
+                else False
+            )
             order.kkt_qr = receipts[:1].qr
 
     @api.depends(
-        'kkt_receipt_ids.state', 'kkt_receipt_ids.fd_number', 'kkt_receipt_ids.handled_at', 'kkt_receipt_ids.print_count')
+        'kkt_receipt_ids.state', 'kkt_receipt_ids.fd_number', 'kkt_receipt_ids.handled_at', 'kkt_receipt_ids.print_count'
+    )
     def _compute_kkt_documents(self):
         for order in self:
             order.kkt_documents = [receipt._get_printed_values() for receipt in order.kkt_receipt_ids.sorted('operation_type')]
@@ -67,8 +77,9 @@ class PosOrder(models.Model):
     def write(self, vals):
         # EXTENDS 'point_of_sale': what a fiscal receipt states about an order stays so
         if (vals.get('lines') or vals.get('payment_ids')) and self.sudo().kkt_receipt_ids.filtered('payload'):
-            raise UserError(self.env._(
-                "The lines and payments of an order with a fiscal receipt don't change. Refund the order instead."))
+            raise UserError(
+                self.env._("The lines and payments of an order with a fiscal receipt don't change. Refund the order instead.")
+            )
         return super().write(vals)
 
     @api.ondelete(at_uninstall=False)

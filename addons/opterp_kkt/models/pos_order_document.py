@@ -8,7 +8,8 @@ SALE, REFUND = '1', '2'
 
 class PosOrder(models.Model):
     """What an order's receipts state: it is the source that `kkt.receipt._issue` asks."""
-    _inherit = 'pos.order'  # by subject  # pylint: disable=consider-merging-classes-inherited
+
+    _inherit = 'pos.order'
 
     def _kkt_get_operation_types(self):
         quantities = [line.qty for line in self.lines if not line._kkt_get_set_off()]
@@ -26,7 +27,9 @@ class PosOrder(models.Model):
         """Stamps in this database that its receipts must be later than, however far ahead they are; and what the till claims."""
         seen = [
             hlc.Timestamp(receipt.hlc_local_time, receipt.hlc_logical_counter, receipt.hlc_node)
-            for receipt in self._kkt_get_refunded_receipts() if receipt.hlc_node]
+            for receipt in self._kkt_get_refunded_receipts()
+            if receipt.hlc_node
+        ]
         return seen, self.kkt_hlc
 
     def _kkt_get_body(self, register, operation_type):
@@ -54,8 +57,7 @@ class PosOrder(models.Model):
     def _kkt_get_lines(self, operation_type):
         """The order's lines that belong into one document. A combo's own line has no price, its parts have."""
         sign = 1 if operation_type == SALE else -1
-        return self.lines.filtered(
-            lambda line: sign * line.qty > 0 and not line.combo_line_ids and not line._kkt_get_set_off())
+        return self.lines.filtered(lambda line: sign * line.qty > 0 and not line.combo_line_ids and not line._kkt_get_set_off())
 
     def _kkt_get_items(self, operation_type):
         return [line._kkt_get_item() for line in self._kkt_get_lines(operation_type)]

@@ -13,6 +13,7 @@ class PosOrderLine(models.Model):
     `kkt_vat_rate` is what the signed receipt of the line stated. A refund of the line states the same, whatever its tax says by
     then.
     """
+
     _inherit = 'pos.order.line'
 
     kkt_vat_rate = fields.Integer("VAT Rate Stated", readonly=True, copy=False, help="Tag 1199.")
@@ -61,7 +62,8 @@ class PosOrderLine(models.Model):
         Receipts of before didn't keep it, and had one item for each line that is no discount.
         """
         receipt = self.order_id.kkt_receipt_ids.filtered(
-            lambda receipt: receipt.payload and receipt.operation_type == ('1' if self.qty > 0 else '2'))
+            lambda receipt: receipt.payload and receipt.operation_type == ('1' if self.qty > 0 else '2')
+        )
         if not receipt or self.kkt_vat_rate:
             return self.kkt_vat_rate if receipt else 0
         lines = self.order_id._kkt_get_lines(receipt.operation_type).filtered(lambda line: line._kkt_get_total() >= 0)

@@ -17,7 +17,8 @@ class PosOrderLine(models.Model):
 
     A product that is a payment by its own setting is an advance, too. A refund gives back what was signed.
     """
-    _inherit = 'pos.order.line'  # by subject  # pylint: disable=consider-merging-classes-inherited
+
+    _inherit = 'pos.order.line'
 
     kkt_settlement_method = fields.Integer("Settlement Method Stated", readonly=True, copy=False, help="Tag 1214.")
 
@@ -34,8 +35,11 @@ class PosOrderLine(models.Model):
         return self.qty * self.price_unit < 0 and not self.refunded_orderline_id and self._kkt_is_down_payment()
 
     def _kkt_is_down_payment(self):
-        return 'sale_order_origin_id' in self._fields and bool(self.sale_order_origin_id) and (
-            self.sale_order_line_id.is_downpayment or self.product_id == self.order_id.config_id.down_payment_product_id)
+        return (
+            'sale_order_origin_id' in self._fields
+            and bool(self.sale_order_origin_id)
+            and (self.sale_order_line_id.is_downpayment or self.product_id == self.order_id.config_id.down_payment_product_id)
+        )
 
     def _kkt_get_method(self):
         """Tag 1214, but for what is sold on credit, which the payments tell."""
@@ -51,14 +55,21 @@ class PosOrderLine(models.Model):
     def _kkt_get_prepayment(self):
         """Whether the down payments of this order pay for all that was ordered, or for a part."""
         lines = self.order_id.lines.filtered(
-            lambda line: line.sale_order_origin_id == self.sale_order_origin_id and line._kkt_is_down_payment()
-            and not line._kkt_is_set_off())
+            lambda line: (
+                line.sale_order_origin_id == self.sale_order_origin_id
+                and line._kkt_is_down_payment()
+                and not line._kkt_is_set_off()
+            )
+        )
         ordered = round(self.sale_order_origin_id.amount_total * 100)
         return PREPAYMENT if sum(line._kkt_get_total() for line in lines) >= ordered else PART_PREPAYMENT
 
     def _kkt_is_wallet_product(self):
-        return 'reward_id' in self._fields and bool(self.env['loyalty.rule'].with_context(active_test=False).search_count(
-            [('program_id.program_type', 'in', WALLETS), ('product_ids', 'in', self.product_id.ids)], limit=1))
+        return 'reward_id' in self._fields and bool(
+            self.env['loyalty.rule']
+            .with_context(active_test=False)
+            .search_count([('program_id.program_type', 'in', WALLETS), ('product_ids', 'in', self.product_id.ids)], limit=1)
+        )
 
     def _kkt_get_name(self):
         # A down payment is named after what was ordered at its rate
@@ -66,6 +77,7 @@ class PosOrderLine(models.Model):
         if not line._kkt_is_down_payment():
             return super()._kkt_get_name()
         ordered = line.sale_order_origin_id.order_line.filtered(
-            lambda ordered: not ordered.display_type and not ordered.is_downpayment and ordered.tax_ids == line.tax_ids)
+            lambda ordered: not ordered.display_type and not ordered.is_downpayment and ordered.tax_ids == line.tax_ids
+        )
         names = ", ".join(ordered.product_id.mapped('name'))
         return self.env._("Advance: %s", names) if names else super()._kkt_get_name()

@@ -13,11 +13,17 @@ PAYMENT_FORMS = [
 
 class PosPaymentMethod(models.Model):
     """Each payment method is one of the five forms of payment that a fiscal receipt states."""
+
     _inherit = 'pos.payment.method'
 
     kkt_payment_form = fields.Selection(
-        PAYMENT_FORMS, "Payment on Fiscal Receipts", compute='_compute_kkt_payment_form', store=True, readonly=False,
-        help="Tags 1031, 1081, 1215, 1216, 1217. A customer account is credit, a gift card an advance that is set off.")
+        PAYMENT_FORMS,
+        "Payment on Fiscal Receipts",
+        compute='_compute_kkt_payment_form',
+        store=True,
+        readonly=False,
+        help="Tags 1031, 1081, 1215, 1216, 1217. A customer account is credit, a gift card an advance that is set off.",
+    )
 
     @api.depends('journal_id', 'is_cash_count')
     def _compute_kkt_payment_form(self):

@@ -3,6 +3,7 @@ from odoo import models
 
 class PosSession(models.Model):
     """A session of a point of sale is a shift of its register."""
+
     _inherit = 'pos.session'
 
     def _set_opening_control_data(self, cashbox_value, notes):

@@ -12,11 +12,17 @@ PAYMENT_SUBJECTS = [
 
 class ProductTemplate(models.Model):
     """What a product is on a fiscal receipt (tag 1212): by default goods, or a service."""
+
     _inherit = 'product.template'
 
     kkt_payment_subject = fields.Selection(
-        PAYMENT_SUBJECTS, "On Fiscal Receipts", compute='_compute_kkt_payment_subject', store=True, readonly=False,
-        help="Tag 1212.")
+        PAYMENT_SUBJECTS,
+        "On Fiscal Receipts",
+        compute='_compute_kkt_payment_subject',
+        store=True,
+        readonly=False,
+        help="Tag 1212.",
+    )
 
     @api.depends('type')
     def _compute_kkt_payment_subject(self):
@@ -27,6 +33,10 @@ class ProductTemplate(models.Model):
     def _check_kkt_payment_subject(self):
         for product in self:
             if product.kkt_payment_subject == '33':
-                raise ValidationError(self.env._(
-                    "%(product)s can't be marked goods: their codes must be checked before a sale, and nothing here does that.",
-                    product=product.name))
+                raise ValidationError(
+                    self.env._(
+                        "%(product)s can't be marked goods: their codes must be checked before a sale, and nothing here does"
+                        " that.",
+                        product=product.name,
+                    )
+                )

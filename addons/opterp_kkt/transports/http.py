@@ -62,15 +62,19 @@ class HttpTransport:
     @staticmethod
     def encode(contents: Contents) -> str:
         """The body of the POST; see `Transport.encode`."""
-        return to_text({
-            "idempotency_key": contents.idempotency_key,
-            "register": {
-                "fiscal_drive_number": contents.fiscal_drive_number, "registration_number": contents.registration_number},
-            "fd_number": contents.fd_number,
-            "document_type": contents.document_type,
-            "hlc": contents.hlc._asdict(),
-            "document": contents.document,
-        })
+        return to_text(
+            {
+                "idempotency_key": contents.idempotency_key,
+                "register": {
+                    "fiscal_drive_number": contents.fiscal_drive_number,
+                    "registration_number": contents.registration_number,
+                },
+                "fd_number": contents.fd_number,
+                "document_type": contents.document_type,
+                "hlc": contents.hlc._asdict(),
+                "document": contents.document,
+            }
+        )
 
     @staticmethod
     def decode(payload: str) -> Contents:
@@ -108,12 +112,14 @@ class HttpTransport:
     def _posting(self, document: Document) -> requests.PreparedRequest:
         """The one POST request, filled in anew: to prepare one per document costs as much as to send it."""
         self._post.body = document.payload.encode()
-        self._post.headers.update({
-            "Content-Type": "application/json; charset=utf-8",
-            "Content-Length": str(len(self._post.body)),
-            "Idempotency-Key": document.idempotency_key,
-            "X-Delivery-Epoch": str(document.epoch),
-        })
+        self._post.headers.update(
+            {
+                "Content-Type": "application/json; charset=utf-8",
+                "Content-Length": str(len(self._post.body)),
+                "Idempotency-Key": document.idempotency_key,
+                "X-Delivery-Epoch": str(document.epoch),
+            }
+        )
         return self._post
 
     def _look_up(self, key: str, read: Callable[[Reply, str], Answer]) -> Answer:
@@ -225,7 +231,8 @@ def read_failure(error: Exception) -> Answer:
     told = str(error) if isinstance(error, OSError) else ""  # the system's words; those of a parser say nothing to anybody
     return Answer(
         Outcome.UNAVAILABLE if unsent else Outcome.UNKNOWN,
-        message=told or f"the answer is cut off or garbled ({type(error).__name__})")
+        message=told or f"the answer is cut off or garbled ({type(error).__name__})",
+    )
 
 
 def _read_acknowledgement(reply: Reply, key: str) -> Answer:

@@ -3,6 +3,7 @@ from odoo import fields, models
 
 class KktReceiptHandle(models.TransientModel):
     """The dialog that asks why documents are closed as handled."""
+
     _name = 'kkt.receipt.handle'
     _description = "Mark Fiscal Receipts as Handled"
 

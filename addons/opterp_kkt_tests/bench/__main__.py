@@ -2,6 +2,7 @@
 
 Every figure but those of `clocks` is a ratio of medians of two things that ran interleaved, since machines are noisy.
 """
+
 import sys
 from pathlib import Path
 

@@ -1,4 +1,5 @@
 """From a sale to the OFD while the host's clock is wrong: seconds, not a ratio, since a right clock is among the wrong ones."""
+
 import statistics
 import time
 from itertools import cycle, islice

@@ -1,4 +1,5 @@
 """Sixteen sales at once, on one till and on sixteen, new and parked orders: errors and retries against core alone."""
+
 import re
 import statistics
 import threading
@@ -31,8 +32,11 @@ def _measure(name: str, host, tills: int, kind: str):
         seconds.append(time.monotonic() - began)
     log = host.log.read_bytes()[at:].decode(errors="replace")
     retries = len(re.findall(r"retrying|will be retried|retry number|try again", log))
-    print(f"16 {kind} sales at once on {tills:2} till(s), {name:13}: {sum(errors.values())} errors, {retries} retries,"
-          f" median {statistics.median(seconds):.2f} s", flush=True)
+    print(
+        f"16 {kind} sales at once on {tills:2} till(s), {name:13}: {sum(errors.values())} errors, {retries} retries,"
+        f" median {statistics.median(seconds):.2f} s",
+        flush=True,
+    )
 
 
 def _prepare(till: Till, kind: str):

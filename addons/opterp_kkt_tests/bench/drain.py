@@ -1,4 +1,5 @@
 """How fast one register's queue drains, against a bare loop of `requests` that posts the same documents and knows nothing."""
+
 import statistics
 import time
 
@@ -41,8 +42,11 @@ def main():
             rates = [(_drain(shop, admin, register, receipt, latency), _bare(shop, latency)) for _ in range(ROUNDS)]
             ours, bare = (statistics.median(column) for column in zip(*rates, strict=True))
             ratio = statistics.median(one / other for one, other in rates)
-            print(f"drain of {DOCUMENTS} documents, OFD answers in {1000 * latency:.0f} ms: {ours:.0f}/s, bare loop"
-                  f" {bare:.0f}/s (medians of {ROUNDS}), ratio {ratio:.2f}", flush=True)
+            print(
+                f"drain of {DOCUMENTS} documents, OFD answers in {1000 * latency:.0f} ms: {ours:.0f}/s, bare loop"
+                f" {bare:.0f}/s (medians of {ROUNDS}), ratio {ratio:.2f}",
+                flush=True,
+            )
 
 
 def _drain(shop: Shop, admin: Client, register: int, receipt: int, latency: float) -> float:

@@ -1,4 +1,5 @@
 """What a sale costs with the addon: the browser's call `sync_from_ui`, interleaved with core alone."""
+
 import statistics
 
 from bench.shops import config_ids, two_shops
@@ -16,8 +17,10 @@ def main():
         with_addon.seconds.clear()
         _sell_in_turns([without, with_addon], SALES)
     core, ours = (statistics.median(till.seconds) for till in (without, with_addon))
-    print(f"sale, {SALES} each, interleaved: core {1000 * core:.1f} ms, with receipts {1000 * ours:.1f} ms (medians),"
-          f" ratio {ours / core:.3f}")
+    print(
+        f"sale, {SALES} each, interleaved: core {1000 * core:.1f} ms, with receipts {1000 * ours:.1f} ms (medians),"
+        f" ratio {ours / core:.3f}"
+    )
 
 
 def _sell_in_turns(tills: list[Till], times: int):

@@ -1,4 +1,5 @@
 """Two shops that differ in one thing: the addon."""
+
 import os
 import subprocess
 from contextlib import contextmanager
@@ -70,4 +71,9 @@ def _odoo(database: str, *arguments: str, script: str | None = None):
     command = ["odoo", *(["shell"] if script else ["--stop-after-init"]), "-c", os.environ["ODOO_RC"], "-d", database]
     subprocess.run(
         [*command, "--log-level=error", "--max-cron-threads=0", *arguments],
-        input=script, text=True, check=True, env=os.environ | as_environment(environment_dsn()), stdout=subprocess.DEVNULL)
+        input=script,
+        text=True,
+        check=True,
+        env=os.environ | as_environment(environment_dsn()),
+        stdout=subprocess.DEVNULL,
+    )

@@ -1,6 +1,7 @@
 """Small things that are done for every document: a statement under the guard against psycopg2 alone, and the reading of the
 worst page that a proxy may answer with against a page of the same length.
 """
+
 import statistics
 import time
 

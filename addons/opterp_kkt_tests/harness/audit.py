@@ -195,8 +195,7 @@ def take_overs(notes: Notes) -> Iterator[tuple[float, float]]:
         taken = next(
             note["at"]
             for note in of(notes, HOLDER)
-            if note["row"]["register_id"] == claim["row"]["register_id"]
-            and note["row"]["epoch"] > claim["row"]["delivery_epoch"]
+            if note["row"]["register_id"] == claim["row"]["register_id"] and note["row"]["epoch"] > claim["row"]["delivery_epoch"]
         )
         yield claim["at"], min(taken, after["at"])
 

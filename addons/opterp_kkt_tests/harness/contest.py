@@ -154,7 +154,9 @@ class Breaker:
         [row] = self._database.query(
             "SELECT *, extract(epoch FROM opened_at AT TIME ZONE 'UTC')::float8 * 1000 AS opened_ms,"
             " extract(epoch FROM retry_at AT TIME ZONE 'UTC')::float8 * 1000 AS retry_ms,"
-            " extract(epoch FROM clock_timestamp())::float8 * 1000 AS now FROM kkt_circuit_breaker WHERE id = %s", self._id)
+            " extract(epoch FROM clock_timestamp())::float8 * 1000 AS now FROM kkt_circuit_breaker WHERE id = %s",
+            self._id,
+        )
         return row
 
     def wait_for(self, state: str, seconds: float = 600.0) -> dict:
@@ -165,13 +167,17 @@ class Breaker:
         self._database.execute(
             "UPDATE kkt_circuit_breaker SET opened_at = opened_at - recovery_timeout * interval '1 second',"
             " retry_at = retry_at - recovery_timeout * interval '1 second', version = version + 1"
-            " WHERE id = %s AND state = 'open'", self._id)
+            " WHERE id = %s AND state = 'open'",
+            self._id,
+        )
 
     def events(self) -> list[dict]:
         """Its transitions, oldest first; `at` in ms since 1970."""
         return self._database.query(
             "SELECT from_state, to_state, reason, actor, extract(epoch FROM happened_at AT TIME ZONE 'UTC')::float8 * 1000 AS at"
-            " FROM kkt_circuit_breaker_event WHERE breaker_id = %s AND from_state <> to_state ORDER BY id", self._id)
+            " FROM kkt_circuit_breaker_event WHERE breaker_id = %s AND from_state <> to_state ORDER BY id",
+            self._id,
+        )
 
 
 def delivered_by_crons(database: Database) -> int:

@@ -39,6 +39,8 @@ def _requests(lines: list[str]) -> list[str]:
 
 def _line(request: dict) -> str:
     at = datetime.fromtimestamp(request["arrived"] / 1000)
-    return (f"{at:%H:%M:%S.%f}  {request['method']:4} register {request.get('register')} FD {request.get('fd_number')}"
-            f" epoch {request.get('epoch')}: {request.get('outcome', 'under way')} {request.get('status') or ''}"
-            f" {(request.get('key') or '')[-12:]}")
+    return (
+        f"{at:%H:%M:%S.%f}  {request['method']:4} register {request.get('register')} FD {request.get('fd_number')}"
+        f" epoch {request.get('epoch')}: {request.get('outcome', 'under way')} {request.get('status') or ''}"
+        f" {(request.get('key') or '')[-12:]}"
+    )

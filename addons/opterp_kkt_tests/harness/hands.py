@@ -26,12 +26,23 @@ def set_numbers(client: Client, **numbers: float):
 
 def add_manager(admin: Client):
     """A user who manages the point of sale, and is no fiscal administrator."""
-    groups = [admin.first("ir.model.data", [("module", "=", module), ("name", "=", name)], ["res_id"])["res_id"]
-              for module, name in (("base", "group_user"), ("point_of_sale", "group_pos_manager"))]
+    groups = [
+        admin.first("ir.model.data", [("module", "=", module), ("name", "=", name)], ["res_id"])["res_id"]
+        for module, name in (("base", "group_user"), ("point_of_sale", "group_pos_manager"))
+    ]
     company = admin.first("kkt.register", [], ["company_id"])["company_id"][0]
-    admin.call("res.users", "create", {
-        "name": MANAGER, "login": MANAGER, "password": MANAGER, "group_ids": [[6, 0, groups]],
-        "company_ids": [[6, 0, [company]]], "company_id": company})
+    admin.call(
+        "res.users",
+        "create",
+        {
+            "name": MANAGER,
+            "login": MANAGER,
+            "password": MANAGER,
+            "group_ids": [[6, 0, groups]],
+            "company_ids": [[6, 0, [company]]],
+            "company_id": company,
+        },
+    )
 
 
 class Refused(Exception):

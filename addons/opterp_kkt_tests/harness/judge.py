@@ -242,7 +242,8 @@ def answered_orders_exist(answers: Iterable[tuple[str, dict | None]], receipts: 
     known = {receipt.uuid for receipt in receipts}
     answers = list(answers)
     return [f"order {uuid} never got an answer" for uuid, row in answers if not row] + [
-        f"order {uuid} was answered and has no receipt" for uuid, row in answers if row and uuid not in known]
+        f"order {uuid} was answered and has no receipt" for uuid, row in answers if row and uuid not in known
+    ]
 
 
 def violations(
@@ -291,8 +292,11 @@ def left_behind(history: History, changed: float) -> list[str]:
     for request in _with_register(history):
         if request["arrived"] > changed:
             late[request["register"]].add(request["key"])
-    return [f"register {register}: {len(keys)} documents went to the old address after it was changed"
-            for register, keys in late.items() if len(keys) > 1]
+    return [
+        f"register {register}: {len(keys)} documents went to the old address after it was changed"
+        for register, keys in late.items()
+        if len(keys) > 1
+    ]
 
 
 def by_queue(history: History, receipts: Iterable[Receipt]) -> tuple[History, list[Receipt]]:
@@ -300,7 +304,8 @@ def by_queue(history: History, receipts: Iterable[Receipt]) -> tuple[History, li
     queues = {receipt.key: (str(receipt.queue[0]), receipt.queue[1]) for receipt in receipts}
     moved = [
         request | ({"register": queues[request["key"]][0], "fd_number": queues[request["key"]][1]} if request["register"] else {})
-        if request["key"] in queues else request
+        if request["key"] in queues
+        else request
         for request in history
     ]
     return moved, [replace(r, register=queues[r.key][0], fd_number=queues[r.key][1] or None) for r in receipts]
@@ -317,8 +322,11 @@ def sales_never_refused(complaints: Iterable[str], lost_answers: tuple[str, ...]
 
 def buttons_work(answers: Iterable[tuple[str, str]]) -> list[str]:
     """I9: a button that a page or an alarm offers works, or says in words why not now; (button, error) of those that did not."""
-    return [f"{button} ended with {error}" for button, error in answers
-            if "cannot be completed" in error or not error.startswith("odoo.exceptions.")]
+    return [
+        f"{button} ended with {error}"
+        for button, error in answers
+        if "cannot be completed" in error or not error.startswith("odoo.exceptions.")
+    ]
 
 
 def heads_have_a_way_out(samples: Iterable[dict], untouched: float, untold: float) -> list[str]:
@@ -337,15 +345,19 @@ def heads_have_a_way_out(samples: Iterable[dict], untouched: float, untold: floa
         if waited > limit and not said and not (sample["held"] and sample["told"]):
             since[sample["register"]] = fact, began, True
             what = "held, and nobody is told" if sample["held"] else "not held, and nothing tries it"
-            violations.append(f"register {sample['register']}: the head of its queue (key {sample['key']}) is {what},"
-                              f" for {waited:.0f} s")
+            violations.append(
+                f"register {sample['register']}: the head of its queue (key {sample['key']}) is {what}, for {waited:.0f} s"
+            )
     return violations
 
 
 def settled_or_handled(receipts: Iterable[Receipt]) -> list[str]:
     """I9: at the end every document is delivered, or closed by a person."""
-    return [f"neither delivered nor handled: {receipt}" for receipt in receipts
-            if receipt.state != "delivered" and not receipt.handled]
+    return [
+        f"neither delivered nor handled: {receipt}"
+        for receipt in receipts
+        if receipt.state != "delivered" and not receipt.handled
+    ]
 
 
 # --- registers that have a backlog together ---------------------------------------------------------------------
@@ -355,8 +367,11 @@ def all_advance(history: History) -> list[str]:
     """I3: of registers that have a backlog together, none is done before each has got something through."""
     accepted = first_acceptances(history)
     done = min(requests[-1]["seq"] for requests in accepted.values())
-    return [f"register {register} got nothing through until another was done"
-            for register, requests in accepted.items() if requests[0]["seq"] > done]
+    return [
+        f"register {register} got nothing through until another was done"
+        for register, requests in accepted.items()
+        if requests[0]["seq"] > done
+    ]
 
 
 # --- the breaker: `events` are its transitions, oldest first, `at` in ms ---------------------------------------

@@ -44,8 +44,14 @@ def launch(database, arguments: list[str], environment: dict[str, str], log: Pat
         return _open[-1].fork(database, arguments, environment, log, output or log)
     with log.open("ab") as errors, (output or log).open("ab") as out:
         return subprocess.Popen(
-            ["odoo", *arguments], env=os.environ | environment, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=out, stderr=errors,
-            start_new_session=True)
+            ["odoo", *arguments],
+            env=os.environ | environment,
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=errors,
+            start_new_session=True,
+        )
 
 
 class Nursery:
@@ -59,15 +65,17 @@ class Nursery:
         with self._lock:
             if not self._program:
                 self._start([row["name"] for row in database.query(INSTALLED)])
-        return Forked(self, self.ask(
-            arguments=arguments, environment=environment, log=str(log), output=str(output)))
+        return Forked(self, self.ask(arguments=arguments, environment=environment, log=str(log), output=str(output)))
 
     def _start(self, modules: list[str]):
         ours, theirs = socket.socketpair()
         with theirs:
             self._program = subprocess.Popen(
-                [sys.executable, "-P", __file__, str(theirs.fileno()), *modules], pass_fds=[theirs.fileno()],
-                stdin=subprocess.DEVNULL, start_new_session=True)
+                [sys.executable, "-P", __file__, str(theirs.fileno()), *modules],
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+            )
         self._channel = ours.makefile("rw")
         ours.close()  # the file has it
 
@@ -153,6 +161,7 @@ def main():
         signal.signal(signal.SIGINT, signal.default_int_handler)
         become(request)
         import odoo.cli
+
         odoo.cli.main()
 
 

@@ -1,4 +1,5 @@
 """Makes `opterp_kkt` a package that can be imported without Odoo: what lies below the models needs none, its `__init__` does."""
+
 import sys
 from pathlib import Path
 from types import ModuleType

@@ -19,9 +19,18 @@ NOTHING_PREPARED = {"lines": {}, "metadata": {}, "general_customer_note": "", "i
 
 # What a crash looks like to a till, or a server that is late: names of errors that begin so.
 LOST_ANSWERS = (
-    "Connect", "HTTPError", "JSONDecodeError", "ReadTimeout", "psycopg2.OperationalError", "psycopg2.InterfaceError",
-    "psycopg2.errors.AdminShutdown", "psycopg2.errors.CannotConnectNow", "psycopg2.errors.CrashShutdown",
-    "psycopg2.errors.SerializationFailure", "odoo.http.SessionExpired")
+    "Connect",
+    "HTTPError",
+    "JSONDecodeError",
+    "ReadTimeout",
+    "psycopg2.OperationalError",
+    "psycopg2.InterfaceError",
+    "psycopg2.errors.AdminShutdown",
+    "psycopg2.errors.CannotConnectNow",
+    "psycopg2.errors.CrashShutdown",
+    "psycopg2.errors.SerializationFailure",
+    "odoo.http.SessionExpired",
+)
 
 
 class RpcError(RuntimeError):

@@ -43,6 +43,7 @@ class FailingWorker(Worker):
 
 class KktDelivery(models.Model):
     """Delivers with failpoints."""
+
     _inherit = 'kkt.delivery'
 
     @api.model

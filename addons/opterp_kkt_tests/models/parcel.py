@@ -29,6 +29,7 @@ PROTOCOLS['parcel'] = Parcel
 
 class KktOfd(models.Model):
     """What the product does for each of its own protocols."""
+
     _inherit = 'kkt.ofd'
 
     protocol = fields.Selection(selection_add=[('parcel', Parcel.label)], ondelete={'parcel': 'cascade'})

@@ -13,8 +13,15 @@ from typing import Any, NamedTuple
 from .faults import Fault
 from .history import History, Record
 
-OUTCOMES = {400: "refused", 401: "unauthorized", 403: "unauthorized", 409: "conflict", 413: "refused",
-            422: "refused", 429: "throttled"}
+OUTCOMES = {
+    400: "refused",
+    401: "unauthorized",
+    403: "unauthorized",
+    409: "conflict",
+    413: "refused",
+    422: "refused",
+    429: "throttled",
+}
 HLC_FIELDS = ("local_time", "logical_counter", "node")
 REQUIRED = {  # where in the payload -> its type
     "idempotency_key": str,

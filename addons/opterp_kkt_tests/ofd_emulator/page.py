@@ -132,8 +132,7 @@ def render(status: dict[str, Any], latest: list[Record], lang: str) -> str:
     words = _Words(lang == "en")
     main = _mode(status["fault"], words) + _counters(status, words) + _documents(latest, words)
     lang, other = ("en", "/") if words.english else ("ru", "/?lang=en")
-    return PAGE.substitute(lang=lang, other=other, main=main,
-                           **{name: words[name] for name in ("title", "note", "language")})
+    return PAGE.substitute(lang=lang, other=other, main=main, **{name: words[name] for name in ("title", "note", "language")})
 
 
 class _Words:
@@ -165,11 +164,14 @@ def _button(label: str, order: dict[str, Any], fault: dict[str, Any], words: _Wo
 def _counters(status: dict[str, Any], words: _Words) -> str:
     outcomes = status["outcomes"]
     rows = [("n_requests", status["requests"], ""), ("n_accepted", status["documents"], "good")]
-    rows += [(name, sum(outcomes.get(outcome, 0) for outcome in added), colour)
-             for name, (added, colour) in COUNTERS.items()]
-    return "<dl>" + "".join(
-        f'<div><dt>{words[name]}</dt><dd class="{colour if count else ""}">{count}</dd></div>'
-        for name, count, colour in rows) + "</dl>"
+    rows += [(name, sum(outcomes.get(outcome, 0) for outcome in added), colour) for name, (added, colour) in COUNTERS.items()]
+    return (
+        "<dl>"
+        + "".join(
+            f'<div><dt>{words[name]}</dt><dd class="{colour if count else ""}">{count}</dd></div>' for name, count, colour in rows
+        )
+        + "</dl>"
+    )
 
 
 def _documents(records: list[Record], words: _Words) -> str:

@@ -95,12 +95,18 @@ class Handler(BaseHTTPRequestHandler):
         self.meet(self.headers["Idempotency-Key"], ofd.parse_object(self.body or b""))
 
     def look_up(self) -> None:
-        self.meet(unquote(self.url.path[len(DOCUMENTS) + 1:]), None)
+        self.meet(unquote(self.url.path[len(DOCUMENTS) + 1 :]), None)
 
     def meet(self, key: str | None, payload: dict[str, Any] | None) -> None:
         epoch = self.headers["X-Delivery-Epoch"] or ""
-        request = ofd.Request(self.command, key, int(epoch) if re.fullmatch("[0-9]{1,18}", epoch) else None,
-                              self.headers["Authorization"], self.body, payload)
+        request = ofd.Request(
+            self.command,
+            key,
+            int(epoch) if re.fullmatch("[0-9]{1,18}", epoch) else None,
+            self.headers["Authorization"],
+            self.body,
+            payload,
+        )
         record, fault = self.server.ofd.arrive(request, self.arrived)
         getattr(self, f"meet_{fault.mode}")(request, record, fault)
 
@@ -138,7 +144,7 @@ class Handler(BaseHTTPRequestHandler):
         """Write byte by byte with a pause (s) after each; False once the client has left."""
         try:
             for at in range(len(data)):
-                self.wfile.write(data[at:at + 1])
+                self.wfile.write(data[at : at + 1])
                 if self.client_leaves(pause):
                     return False
         except ConnectionError:  # left just before a write
@@ -192,9 +198,13 @@ class Handler(BaseHTTPRequestHandler):
         self.obey(lambda order: self.server.ofd.set_fault(parse_fault(order)))
 
     def refuse(self) -> None:
-        self.obey(lambda order: self.server.ofd.refuse(
-            _text(order, "match"), _text(order, "code", "refused"),
-            _text(order, "message", "Документ не прошёл форматно-логический контроль")))
+        self.obey(
+            lambda order: self.server.ofd.refuse(
+                _text(order, "match"),
+                _text(order, "code", "refused"),
+                _text(order, "message", "Документ не прошёл форматно-логический контроль"),
+            )
+        )
 
     def fail_matching(self) -> None:
         self.obey(lambda order: self.server.ofd.fail_matching(_text(order, "match"), _answer(order)))
@@ -276,8 +286,7 @@ class Handler(BaseHTTPRequestHandler):
     def send_json(self, value: Any) -> None:
         self.write(200, ofd.to_json(value))
 
-    def send_error(self, code: int, message: str | None = None, explain: str | None = None,
-                   **headers: str) -> None:
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None, **headers: str) -> None:
         """Also called by the base class, for what is not HTTP at all."""
         phrase = _phrase(code)
         error = {"error": {"code": phrase.lower().replace(" ", "_"), "message": message or phrase}}
@@ -288,8 +297,12 @@ class Handler(BaseHTTPRequestHandler):
 
     def message(self, status: int, body: bytes, content_type: str, **headers: str) -> bytes:
         """A whole HTTP message; in header names `_` stands for `-`."""
-        lines = [f"HTTP/1.1 {status} {_phrase(status)}", f"Date: {self.date_time_string()}",
-                 f"Content-Type: {content_type}", f"Content-Length: {len(body)}"]
+        lines = [
+            f"HTTP/1.1 {status} {_phrase(status)}",
+            f"Date: {self.date_time_string()}",
+            f"Content-Type: {content_type}",
+            f"Content-Length: {len(body)}",
+        ]
         lines += [f"{name.replace('_', '-').title()}: {value}" for name, value in headers.items()]
         if self.close_connection:
             lines.append("Connection: close")

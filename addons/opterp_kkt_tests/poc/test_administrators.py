@@ -78,9 +78,18 @@ def test_deleted_delivery_crons_stop_no_sale(shop, report):
         scenario.step("all deleted: sales go on; Deliver now delivers")
 
         till.sell()
-        administrator.call("ir.cron", "create", {
-            "name": "KKT: deliver, once more", "model_id": model["model_id"][0], "state": "code",
-            "code": "model._cron_deliver()", "interval_number": 1, "interval_type": "minutes"})
+        administrator.call(
+            "ir.cron",
+            "create",
+            {
+                "name": "KKT: deliver, once more",
+                "model_id": model["model_id"][0],
+                "state": "code",
+                "code": "model._cron_deliver()",
+                "interval_number": 1,
+                "interval_type": "minutes",
+            },
+        )
         till.sell()
         shop.settle(SECONDS)
         assert shop.violations() == []
@@ -119,8 +128,10 @@ def test_a_changed_address_is_heeded_at_once(shop, report, other):
         changed = time.time() * 1000
         shop.settle(SECONDS)
         late = judge.left_behind(shop.ofd.history(), changed)
-        scenario.figure(f"{len(shop.ofd.accepted())} at the old address, {len(other.accepted())} at the new one,"
-                        f" {sum(r['arrived'] > changed for r in shop.ofd.history())} requests at the old one after the change")
+        scenario.figure(
+            f"{len(shop.ofd.accepted())} at the old address, {len(other.accepted())} at the new one,"
+            f" {sum(r['arrived'] > changed for r in shop.ofd.history())} requests at the old one after the change"
+        )
         assert late == [] and other.accepted()
         assert shop.violations(other=other.history()) == []
 
@@ -144,8 +155,10 @@ def test_a_corrected_token_is_used_at_once(report, shop, other):
             late = [request for request in strict.history() if request["status"] == 401 and request["arrived"] > changed]
             assert late == [] and not shop.database.value(PAUSED, ofd)
             shop.settle(SECONDS)
-            scenario.figure(f"delivered {strict.accepted()[0]['arrived'] / 1000 - changed / 1000:.1f} s after the correction;"
-                            " the old token was not tried again")
+            scenario.figure(
+                f"delivered {strict.accepted()[0]['arrived'] / 1000 - changed / 1000:.1f} s after the correction;"
+                " the old token was not tried again"
+            )
 
 
 def test_a_corrected_address_and_reset(report, shop):
@@ -167,8 +180,9 @@ def test_a_corrected_address_and_reset(report, shop):
         drained = breaker.row()["now"]
         again = [event for event in breaker.events()[opened:] if event["to_state"] == "open"]
         late = shop.database.value(UNREACHED, changed)
-        scenario.figure(f"8 receipts delivered {(drained - changed) / 1000:.1f} s after Reset; after it {late} tries at the old"
-                        " address")
+        scenario.figure(
+            f"8 receipts delivered {(drained - changed) / 1000:.1f} s after Reset; after it {late} tries at the old address"
+        )
         assert not again, "an outcome of the old address opened the breaker again"
         assert late <= 1 and shop.violations() == []
 

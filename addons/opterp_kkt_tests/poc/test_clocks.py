@@ -54,8 +54,10 @@ def test_a_hosts_clock_delays_no_sale(shop, report):
                 assert sold and shop.database.query(LATE) == [], f"a host that is {offset:+} s off"
                 shop.ofd.wait_accepted(count + 1, SECONDS)
                 seconds.append(shop.ofd.accepted()[-1]["arrived"] / 1000 - began)
-            scenario.figure(f"host {offset:+5} s: from the sale's answer to the OFD {statistics.median(seconds):.2f} s,"
-                            f" at most {max(seconds):.2f} s")
+            scenario.figure(
+                f"host {offset:+5} s: from the sale's answer to the OFD {statistics.median(seconds):.2f} s,"
+                f" at most {max(seconds):.2f} s"
+            )
         assert shop.violations() == []
 
 
@@ -91,8 +93,7 @@ def test_postgresqls_clock_is_set_back(postgres, report):
             scenario.figure(f"delivered {time.time() - healed:.1f} s after the clock was put right and the OFD was well")
             till.sell()
             shop.settle(SECONDS)
-            wait_until(
-                lambda: shop.database.query(NEXT_CALLS)[0]["last"] <= FIVE_MINUTES, SECONDS, "jobs planned within minutes")
+            wait_until(lambda: shop.database.query(NEXT_CALLS)[0]["last"] <= FIVE_MINUTES, SECONDS, "jobs planned within minutes")
             assert shop.violations() == [] and not alarms(shop, "held")
 
 

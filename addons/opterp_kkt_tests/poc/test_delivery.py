@@ -53,6 +53,7 @@ def registry(sold):
     config.parse_config(arguments, setup_logging=False)
     yield Registry(sold.database.name)
     from odoo.sql_db import close_all
+
     close_all()
 
 
@@ -66,12 +67,14 @@ def delivery(sold, registry):
     sold.database.execute(
         "UPDATE kkt_receipt SET state = 'pending', in_doubt = FALSE, attempts = 0, next_attempt_at = NULL, failures = 0,"
         " lone_failures = 0, failed_lookups = 0, sent_to_id = NULL, last_outcome = NULL, delivery_epoch = NULL,"
-        " delivered_at = NULL")
+        " delivered_at = NULL"
+    )
     sold.database.execute("UPDATE kkt_delivery SET hold_cause = NULL, hold_reason = NULL, hold_receipt_id = NULL")
     sold.database.execute("UPDATE kkt_ofd SET url = %s, paused_until = NULL WHERE active", sold.ofd.url)
     sold.database.execute(
         "UPDATE kkt_circuit_breaker SET state = 'closed', failure_count = 0, success_count = 0, opened_at = NULL,"
-        " retry_at = NULL, probe_owner = NULL, probe_until = NULL, version = version + 1")
+        " retry_at = NULL, probe_owner = NULL, probe_until = NULL, version = version + 1"
+    )
     with registry.cursor() as cr:
         yield api.Environment(cr, SUPERUSER_ID, {})["kkt.delivery"]
 
@@ -195,7 +198,10 @@ def test_what_the_ofd_does_not_know_is_sent_again_with_the_same_key_and_bytes(so
     one.deliver(register)
     first, lookup, second, *_rest = sold.ofd.history()
     assert [(r["method"], r["outcome"]) for r in (first, lookup, second)] == [
-        ("POST", "dropped"), ("GET", "lookup_miss"), ("POST", "accepted")]
+        ("POST", "dropped"),
+        ("GET", "lookup_miss"),
+        ("POST", "accepted"),
+    ]
     assert (first["key"], first["sha256"]) == (second["key"], second["sha256"])
 
 
@@ -281,7 +287,8 @@ def test_one_probe_although_two_processes_saw_that_it_is_time(sold, deliverer):
 def test_a_free_turn_starts_afresh_when_somebody_sold_meanwhile(sold, delivery):
     cr = delivery.env.cr
     cr.execute(
-        "SELECT s.id, r.id FROM pos_session s JOIN kkt_register r ON r.pos_config_id = s.config_id WHERE s.state = 'opened'")
+        "SELECT s.id, r.id FROM pos_session s JOIN kkt_register r ON r.pos_config_id = s.config_id WHERE s.state = 'opened'"
+    )
     session, register = cr.fetchone()
     number = "UPDATE kkt_register SET last_fd_number = last_fd_number + 1 WHERE id = %s"
     sold.database.execute(number, register)  # after what this transaction sees
@@ -300,6 +307,7 @@ def test_a_deliverer_that_is_away_loses_its_guard(sold, deliverer):
     heir = wait_until(lambda: other.take(ownership.register_id), 300, "the guard of a deliverer that is away")
     assert heir.epoch == ownership.epoch + 1
     from odoo.addons.opterp_kkt.delivery.session import SessionLost
+
     with pytest.raises(SessionLost):
         away.claim(ownership)
 

@@ -79,7 +79,8 @@ def test_a_server_killed_while_it_delivers_loses_and_repeats_nothing(shop, repor
             drain.host.kill()
             scenario.step(
                 f"what was left half done is delivered {seconds:.1f} s after the restart; killed again with"
-                f" {drain.note_torn()} under way; {shop.unfinished()} receipts wait")
+                f" {drain.note_torn()} under way; {shop.unfinished()} receipts wait"
+            )
         drain.go_on()
         shop.ofd.mode("drop", count=1)
         shop.settle()

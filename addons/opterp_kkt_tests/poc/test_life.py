@@ -141,8 +141,10 @@ def test_an_upgrade_changes_nothing_of_what_waits(shop, report):
         assert host.errors() == []
         rates = shop.database.query(RATES, [sale["id"], refund["id"]])
         assert rates == [{"rates": "[11]"}] * 2, "a refund states what the sale stated, not the tax of today"
-        scenario.figure("1 document under way and 4 waiting are the same after the upgrade; 7 delivered, once, in order; a sale"
-                        " of before was refunded at its own rate")
+        scenario.figure(
+            "1 document under way and 4 waiting are the same after the upgrade; 7 delivered, once, in order; a sale"
+            " of before was refunded at its own rate"
+        )
 
 
 # --- backup and restore ----------------------------------------------------------------------------------------
@@ -254,8 +256,10 @@ def test_another_fiscal_drive(shop, report):
         assert first + third == list(range(1, len(first + third) + 1)), "the old drive goes on where it stopped"
         assert second == list(range(1, len(second) + 1)), "the new drive begins at 1"
         assert shop.violations() == []
-        scenario.figure(f"receipts: old drive {len(first)}, new drive {len(second)}, the old one again {len(third)}; numbers"
-                        " begin at 1 and go on, all are delivered in the order of the sales")
+        scenario.figure(
+            f"receipts: old drive {len(first)}, new drive {len(second)}, the old one again {len(third)}; numbers"
+            " begin at 1 and go on, all are delivered in the order of the sales"
+        )
 
 
 class Drives:
@@ -264,8 +268,7 @@ class Drives:
     def __init__(self, host: Odoo, till: Till):
         self.till = till
         self.admin = Client(host)
-        self.register = self.admin.first(
-            "kkt.register", [("pos_config_id", "=", till.config_id)], ["fiscal_drive_number"])
+        self.register = self.admin.first("kkt.register", [("pos_config_id", "=", till.config_id)], ["fiscal_drive_number"])
         self.old = self.register["fiscal_drive_number"]
 
     def change_while_selling(self):
@@ -319,8 +322,10 @@ def test_uninstalled_and_installed_on_a_shop_with_old_orders(shop, report):
         _install_again(shop, host, order)
         scenario.step(f"installed on a shop with {OLD_ORDERS} old orders: none was written, none has a receipt")
         _sells_with_receipts(shop, host, till.config_id, order)
-        scenario.figure(f"installed with {OLD_ORDERS} paid orders: 0 of their rows written, 0 receipts, the administrator is"
-                        " told; one was refunded, with its receipt")
+        scenario.figure(
+            f"installed with {OLD_ORDERS} paid orders: 0 of their rows written, 0 receipts, the administrator is"
+            " told; one was refunded, with its receipt"
+        )
 
 
 def _refused_while_something_is_undelivered(shop: Shop, host: Odoo, till: Till, admin: Client):
@@ -346,7 +351,8 @@ def _uninstall(admin: Client) -> set[str]:
     Odoo refuses while a cron runs, with other words; ours rest when nothing waits.
     """
     wizard = admin.call(
-        "base.module.uninstall", "create", {"module_ids": [[6, 0, admin.call("ir.module.module", "search", MODULE)]]})
+        "base.module.uninstall", "create", {"module_ids": [[6, 0, admin.call("ir.module.module", "search", MODULE)]]}
+    )
     listed = admin.call("base.module.uninstall", "read", [wizard], ["model_ids"])[0]["model_ids"]
     names = {row["model"] for row in admin.call("ir.model", "read", listed, ["model"])}
     wait_until(lambda: _try_to_uninstall(admin, wizard), 300, "a moment without crons", 1)
@@ -426,10 +432,21 @@ def _connect_register(shop: Shop, admin: Client, config_id: int) -> list[str]:
     company = admin.call("pos.config", "read", [config_id], ["company_id"])[0]["company_id"][0]
     admin.context["allowed_company_ids"] = [company]
     ofd = admin.call("kkt.ofd", "create", {"name": "OFD", "url": shop.ofd.url})
-    register = admin.call("kkt.register", "create", {
-        "name": "Register 1", "pos_config_id": config_id, "company_id": company, "ofd_id": ofd, "serial_number": "LIFE1",
-        "registration_number": registration_number(admin, 1, "LIFE1"), "fiscal_drive_number": NEW_DRIVE,
-        "retail_address": "Moscow", "retail_place": "Shop"})
+    register = admin.call(
+        "kkt.register",
+        "create",
+        {
+            "name": "Register 1",
+            "pos_config_id": config_id,
+            "company_id": company,
+            "ofd_id": ofd,
+            "serial_number": "LIFE1",
+            "registration_number": registration_number(admin, 1, "LIFE1"),
+            "fiscal_drive_number": NEW_DRIVE,
+            "retail_address": "Moscow",
+            "retail_place": "Shop",
+        },
+    )
     domain = [("model", "=", "kkt.register"), ("res_id", "=", register), ("body", "like", "Заказ")]
     return [message["body"] for message in admin.call("mail.message", "search_read", domain, ["body"])]
 

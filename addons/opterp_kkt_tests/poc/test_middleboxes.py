@@ -135,8 +135,9 @@ def test_a_refusal_without_words_holds(shop, host, administrator, report, status
 @pytest.mark.parametrize("arrives", ["reset", "drop"])
 def test_lookups_that_always_fail(shop, host, report, arrives):
     """After some of them the same key and bytes are sent again: the OFD knows the key."""
-    with report.scenario(f"middleboxes: look-ups always fail, the document in doubt has {'' if arrives == 'drop' else 'not '}"
-                         "arrived") as scenario:
+    with report.scenario(
+        f"middleboxes: look-ups always fail, the document in doubt has {'' if arrives == 'drop' else 'not '}arrived"
+    ) as scenario:
         till = shop.till(host)
         shop.ofd.mode(arrives, count=1)
         till.sell()
@@ -163,6 +164,5 @@ def test_no_register_starves(shop, host, report):
         shop.settle(2 * SECONDS)
         assert judge.all_advance(shop.ofd.history()) == [] and shop.violations() == []
         first = min(requests[-1]["arrived"] for requests in judge.first_acceptances(shop.ofd.history()).values())
-        done = [sum(r["arrived"] <= first for r in requests)
-                for requests in judge.first_acceptances(shop.ofd.history()).values()]
+        done = [sum(r["arrived"] <= first for r in requests) for requests in judge.first_acceptances(shop.ofd.history()).values()]
         scenario.figure(f"when the first register had its 20 through, the five had {sorted(done)}")

@@ -103,6 +103,17 @@ def _await_a_waiter(shop: Shop, free: threading.Event):
 
 
 def _run_in_shell(shop: Shop, script: str):
-    command = ["odoo", "shell", "-c", os.environ["ODOO_RC"], "-d", shop.database.name, "--no-http", "--log-level=error",
-               "--max-cron-threads=0", "--data-dir", str(shop.database.data_dir)]
+    command = [
+        "odoo",
+        "shell",
+        "-c",
+        os.environ["ODOO_RC"],
+        "-d",
+        shop.database.name,
+        "--no-http",
+        "--log-level=error",
+        "--max-cron-threads=0",
+        "--data-dir",
+        str(shop.database.data_dir),
+    ]
     subprocess.run(command, input=script, text=True, check=True, timeout=600, stdout=subprocess.DEVNULL)

@@ -75,7 +75,8 @@ def open_shop(story: Scenario):
         day.traffic.start()
         stack.callback(day.traffic.given_up.set)
         day.told_settings = ", ".join(
-            f"{name} {was} s → {here} s" for name, (was, here) in {"recovery_timeout": (default, RECOVERY), **SHORTENED}.items())
+            f"{name} {was} s → {here} s" for name, (was, here) in {"recovery_timeout": (default, RECOVERY), **SHORTENED}.items()
+        )
         yield day
 
 
@@ -165,7 +166,8 @@ class Day:
         self.story.figure(
             f"drained in {drained:.1f} s, the first document after {arrived[0] - self.back:.1f} s, then"
             f" {len(arrived) / (arrived[-1] - arrived[0]):.0f} documents/s over a network that takes {1000 * LATENCY:.0f} ms each"
-            f" way, while the tills sold {len(self._sold((began, math.inf)))} more")
+            f" way, while the tills sold {len(self._sold((began, math.inf)))} more"
+        )
 
     def close(self):
         self._sell(RECEIPTS, 0.0)
@@ -256,8 +258,10 @@ def test_selling_waits_for_nothing_of_delivery(report, shop):
                 till.sell()
             assert len(shop.ofd.under_way()) == 1
         assert (redis.came(), ofd.came()) == (0, 0), "a sale opens no connection but PostgreSQL's"
-        story.figure("10 sales were answered while the deliverer was stopped in the middle of a sending, its locks and all that"
-                     " it writes were held, Redis and OFD hung; the seller called neither")
+        story.figure(
+            "10 sales were answered while the deliverer was stopped in the middle of a sending, its locks and all that"
+            " it writes were held, Redis and OFD hung; the seller called neither"
+        )
         shop.database.execute("UPDATE kkt_ofd SET url = %s", shop.ofd.url)
         deliverer.resume()
         shop.ofd.mode("ok")
@@ -273,7 +277,8 @@ def judge_selling(story: Scenario, day: Day):
     ratio = statistics.median(away) / statistics.median(up)  # told, not judged: see the proof below
     story.figure(
         f"a sale takes {milliseconds(away)} with the OFD away ({len(away)} sales), {milliseconds(up)} with it up ({len(up)}):"
-        f" ratio of medians {ratio:.2f}")
+        f" ratio of medians {ratio:.2f}"
+    )
     lost = ", ".join(f"{name} {count}" for name, count in day.traffic.complaints.most_common())
     story.figure(f"no sale refused; calls without an answer, made again: {lost or 'none'}")
     assert not refusals(day.traffic)
@@ -288,7 +293,8 @@ def judge_breaker(story: Scenario, day: Day):
     lasted = day.back - day.cut
     story.figure(
         f"the breaker opened and let {probes} probes through: {len(attempts)} attempts in the {lasted / RECOVERY:.0f} recovery"
-        f" times without the OFD (at 60 s each, eight hours are {EIGHT_HOURS / 60:.0f})")
+        f" times without the OFD (at 60 s each, eight hours are {EIGHT_HOURS / 60:.0f})"
+    )
     assert probes >= 2, "the breaker did not open, or gave up"
     assert len(attempts) <= 5 + TILLS + probes + 1, "hammered"
     claimed = {note["row"]["idempotency_key"]: note["at"] for note in reversed(attempts)}  # first after the cut
@@ -315,5 +321,7 @@ def judge_documents(story: Scenario, day: Day):
     again = [request for request in day.shop.ofd.history() if request["outcome"] == "duplicate"]
     assert not again, f"sent again without asking first: {again}"
     refunds = sum(receipt.refunds is not None for receipt in receipts)
-    story.figure(f"{len(sales)} orders, {refunds} of them refunds: {len(receipts)} documents of"
-                 f" {len({receipt.register for receipt in receipts})} registers accepted, once each, in order")
+    story.figure(
+        f"{len(sales)} orders, {refunds} of them refunds: {len(receipts)} documents of"
+        f" {len({receipt.register for receipt in receipts})} registers accepted, once each, in order"
+    )

@@ -156,14 +156,17 @@ def judge_contest(story, name, requests, told: list[Told], began: float, others:
     assert not untold, f"came while others delivered and were not told: {untold}"
     busy = sum(answer.was_busy for answer in told)
     assert busy >= others, f"only {busy} callers were told busy: {told}"
-    story.figure(f"{name}: {len(requests)} requests, {outcomes['accepted']} accepted in {ended - began:.1f} s,"
-                 f" {len({(r['register'], r['epoch']) for r in requests})} holds, {busy} of {len(told)} callers told busy")
+    story.figure(
+        f"{name}: {len(requests)} requests, {outcomes['accepted']} accepted in {ended - began:.1f} s,"
+        f" {len({(r['register'], r['epoch']) for r in requests})} holds, {busy} of {len(told)} callers told busy"
+    )
 
 
 def counts_add_up(story, shop, told: list[Told], crons_before: int):
     by_callers = sum(answer.delivered for answer in told)
     wait_until(
-        lambda: by_callers + delivered_by_crons(shop.database) - crons_before >= RECEIPTS, PATIENCE, "the crons' counts", 0.3)
+        lambda: by_callers + delivered_by_crons(shop.database) - crons_before >= RECEIPTS, PATIENCE, "the crons' counts", 0.3
+    )
     by_crons = delivered_by_crons(shop.database) - crons_before
     assert by_callers + by_crons == RECEIPTS, f"callers say {by_callers}, crons {by_crons}"
     story.step(f"delivered: {by_callers} by callers, {by_crons} by crons")
@@ -201,7 +204,9 @@ def overlaps(requests: judge.History) -> int:
     """How often a document of one register was under way together with one of another."""
     return sum(
         second["arrived"] < first["answered"] and first["arrived"] < second["answered"]
-        for first, second in combinations(requests, 2) if first["register"] != second["register"])
+        for first, second in combinations(requests, 2)
+        if first["register"] != second["register"]
+    )
 
 
 def last_seq(shop) -> int:
@@ -269,7 +274,9 @@ def queue(shop, number: int) -> list[str]:
     """Keys of what till `number` has waiting, in order."""
     rows = shop.database.query(
         "SELECT idempotency_key FROM kkt_receipt r JOIN kkt_register g ON g.id = r.register_id"
-        " WHERE pos_config_id = %s AND state = 'pending' ORDER BY queue_number", shop.configs()[number])
+        " WHERE pos_config_id = %s AND state = 'pending' ORDER BY queue_number",
+        shop.configs()[number],
+    )
     return [row["idempotency_key"] for row in rows]
 
 
@@ -357,8 +364,10 @@ def state_survives_every_process(story, shop, breaker, tills):
     breaker.let_recovery_pass()
     breaker.write(recovery_timeout=5)  # wakes the crons
     shop.settle()
-    story.figure(f"{len(shop.hosts)} Odoo servers, Redis and OFD killed and restarted: open still, quiet although all were told"
-                 " to deliver; then a probe, and all that waited")
+    story.figure(
+        f"{len(shop.hosts)} Odoo servers, Redis and OFD killed and restarted: open still, quiet although all were told"
+        " to deliver; then a probe, and all that waited"
+    )
 
 
 def kill_and_restart(shop, breaker):
@@ -391,8 +400,10 @@ def weather(story, shop, breaker, tills):
     shop.settle(600)
     requests = shop.ofd.history(seq)
     outcomes = ", ".join(f"{number} {outcome}" for outcome, number in Counter(r["outcome"] for r in requests).most_common())
-    story.figure(f"{seconds} s of random weather (SEED={SEED}): {sold} sold, {len(requests)} requests ({outcomes}),"
-                 f" all delivered {time.monotonic() - began:.1f} s after the last cloud")
+    story.figure(
+        f"{seconds} s of random weather (SEED={SEED}): {sold} sold, {len(requests)} requests ({outcomes}),"
+        f" all delivered {time.monotonic() - began:.1f} s after the last cloud"
+    )
 
 
 WEATHER = (
@@ -478,5 +489,7 @@ def judge_clocks(story, shop):
     accepted = judge.first_acceptances(shop.ofd.history())
     numbers = {register: [request["fd_number"] for request in requests] for register, requests in accepted.items()}
     assert all(found == sorted(found) for found in numbers.values()) and len(numbers) == 3
-    story.figure(f"{len(receipts)} stamps of 3 registers strictly increase ({counted} by the counter alone, the latest"
-                 f" {ahead:+.1f} s from the true time); 3 refunds after their sales; FD order kept")
+    story.figure(
+        f"{len(receipts)} stamps of 3 registers strictly increase ({counted} by the counter alone, the latest"
+        f" {ahead:+.1f} s from the true time); 3 refunds after their sales; FD order kept"
+    )

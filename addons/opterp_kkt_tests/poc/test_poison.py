@@ -88,8 +88,10 @@ def test_a_document_that_never_passes_holds_its_register(shop, report):
         assert told["activities"] and told["mails"]
         others = [r["outcome"] for r in shop.ofd.history() if r["key"] in poisoned.sold_well]
         assert others == ["accepted"] * len(poisoned.sold_well), "the other register does not notice"
-        scenario.figure(f"register held after {len(sent)} tries, each proven absent; the other register's slowest receipt took"
-                        f" {poisoned.latest:.1f} s; {told['activities']} activities, {told['mails']} e-mails")
+        scenario.figure(
+            f"register held after {len(sent)} tries, each proven absent; the other register's slowest receipt took"
+            f" {poisoned.latest:.1f} s; {told['activities']} activities, {told['mails']} e-mails"
+        )
 
         _heal_and_release(poisoned, held)
         assert shop.violations() == []
@@ -127,6 +129,10 @@ def _violations_without(shop: Shop, key: str) -> list[str]:
     others = [receipt for receipt in receipts if receipt.key != key]
     assert sum(map(len, first_acceptances(history).values())) == len(others)
     return [
-        *judge.accepted_exactly_once(history, others), *judge.bytes_never_change(history), *judge.in_order(history, [key]),
-        *judge.one_in_flight(history), *judge.epochs_never_fall(history), *judge.clocks_grow(receipts),
+        *judge.accepted_exactly_once(history, others),
+        *judge.bytes_never_change(history),
+        *judge.in_order(history, [key]),
+        *judge.one_in_flight(history),
+        *judge.epochs_never_fall(history),
+        *judge.clocks_grow(receipts),
     ]

@@ -36,8 +36,10 @@ def test_take_over_after_kill(report, shop):
         seconds = [take_over(story, shop, till, number) for number in range(1, ROUNDS + 1)]
         shop.settle()
         assert shop.violations() == []
-        story.figure(f"{ROUNDS} take-overs: median {statistics.median(seconds):.2f} s, worst {max(seconds):.2f} s; neither the"
-                     f" lease nor a cron was due within a day; {len(shop.receipts())} receipts, each accepted once, in order")
+        story.figure(
+            f"{ROUNDS} take-overs: median {statistics.median(seconds):.2f} s, worst {max(seconds):.2f} s; neither the"
+            f" lease nor a cron was due within a day; {len(shop.receipts())} receipts, each accepted once, in order"
+        )
 
 
 def take_over(story, shop, till, number: int) -> float:
@@ -63,8 +65,11 @@ def sell_until_under_way(shop, till) -> dict:
     till.sell()
     till.sell()
     return wait_until(
-        lambda: next((r for r in shop.ofd.history(seq) if r["outcome"] == "in_flight"), None), PATIENCE,
-        "a document under way", 0.02)
+        lambda: next((r for r in shop.ofd.history(seq) if r["outcome"] == "in_flight"), None),
+        PATIENCE,
+        "a document under way",
+        0.02,
+    )
 
 
 def deliverer(shop):
@@ -125,7 +130,9 @@ def recorded(shop, sold: dict) -> dict:
     """Everything that the database says about the document, its attempts included."""
     [row] = shop.database.query(
         "SELECT r.*, r.xmin::text AS changed_by, (SELECT json_agg(a ORDER BY id) FROM kkt_receipt_attempt a"
-        " WHERE a.receipt_id = r.id) AS tries FROM kkt_receipt r WHERE idempotency_key = %s", sold["key"])
+        " WHERE a.receipt_id = r.id) AS tries FROM kkt_receipt r WHERE idempotency_key = %s",
+        sold["key"],
+    )
     return row
 
 

@@ -58,8 +58,13 @@ class ShopOfBefore(Database):
         arguments = ["odoo", command, "-d", self.name, "--data-dir", str(self.data_dir), "--log-level", "warn", *options]
         with log.open("wb") as output:
             status = subprocess.run(
-                arguments, cwd=ROOT, env=os.environ | (self.environment if before else {}), input=said.encode(), stdout=output,
-                stderr=output).returncode
+                arguments,
+                cwd=ROOT,
+                env=os.environ | (self.environment if before else {}),
+                input=said.encode(),
+                stdout=output,
+                stderr=output,
+            ).returncode
         assert status == 0, f"{' '.join(arguments)} ended with {status}:\n{log.read_text(errors='replace')[-3000:]}"
 
 
@@ -84,7 +89,8 @@ def test_all_that_a_version_of_before_left_is_delivered(version, environment, re
         host.stop()
         states = [(row["state"], row["payload"] is not None, row["in_doubt"]) for row in before if row["state"] != "delivered"]
         assert {("rejected", True, False), ("rejected", False, False), ("pending", True, True), ("pending", True, False)} <= set(
-            (state, built, bool(doubt)) for state, built, doubt in states)
+            (state, built, bool(doubt)) for state, built, doubt in states
+        )
         scenario.step(f"{version} left {len(states)} documents: rejected, never built, in doubt, held, behind an open breaker")
 
         shop.database.odoo("server", "-u", "opterp_kkt", "--no-http", "--stop-after-init")
@@ -117,7 +123,8 @@ def _leave_in_every_state(shop: EarlierShop, host: Odoo):
     admin.change("kkt.ofd", ofd, token=TOKEN)
     registers = {
         till: admin.first("kkt.register", [("pos_config_id", "=", till.config_id)], ["id"])["id"]
-        for till in (refused, held, doubtful, waiting)}
+        for till in (refused, held, doubtful, waiting)
+    }
 
     refused.sell()
     shop.ofd.refuse('"totalSum"')

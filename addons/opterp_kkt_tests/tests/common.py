@@ -43,18 +43,20 @@ class KktCommon:
     @classmethod
     def _create_register(cls, pos_config, **values):
         number = cls.env['kkt.register'].sudo().with_context(active_test=False).search_count([]) + 1
-        return cls.env['kkt.register'].create({
-            'name': f"Register {number}",
-            'pos_config_id': pos_config.id,
-            'company_id': pos_config.company_id.id,
-            'serial_number': f'TEST{number:06}',
-            'registration_number': complete(f'{number:010}', pos_config.company_id.vat or '', f'TEST{number:06}'),
-            'fiscal_drive_number': f'9999{number:012}',
-            'ofd_id': values.get('ofd_id') or cls._create_ofd().id,
-            'retail_address': "Moscow, Tverskaya 1",
-            'retail_place': "Optical shop",
-            **values,
-        })
+        return cls.env['kkt.register'].create(
+            {
+                'name': f"Register {number}",
+                'pos_config_id': pos_config.id,
+                'company_id': pos_config.company_id.id,
+                'serial_number': f'TEST{number:06}',
+                'registration_number': complete(f'{number:010}', pos_config.company_id.vat or '', f'TEST{number:06}'),
+                'fiscal_drive_number': f'9999{number:012}',
+                'ofd_id': values.get('ofd_id') or cls._create_ofd().id,
+                'retail_address': "Moscow, Tverskaya 1",
+                'retail_place': "Optical shop",
+                **values,
+            }
+        )
 
 
 class KktSaleCommon(KktCommon, TestPoSCommon):
@@ -64,10 +66,12 @@ class KktSaleCommon(KktCommon, TestPoSCommon):
     def setUpClass(cls):
         super().setUpClass()
         cls.company.point_of_sale_update_stock_quantities = 'closing'  # pickings are not what is tested here
-        cls.vat_22, cls.exempt = cls.env['account.tax'].create([
-            {'name': "VAT 22 %", 'amount': 22, 'price_include_override': 'tax_included'},
-            {'name': "No VAT", 'amount': 0, 'kkt_vat_rate': '6'},
-        ])
+        cls.vat_22, cls.exempt = cls.env['account.tax'].create(
+            [
+                {'name': "VAT 22 %", 'amount': 22, 'price_include_override': 'tax_included'},
+                {'name': "No VAT", 'amount': 0, 'kkt_vat_rate': '6'},
+            ]
+        )
         cls.frame = cls._create_goods("Frame", 8900, cls.exempt)
         cls.solution = cls._create_goods("Solution", 849.90, cls.vat_22)
         cls.register = cls._create_register(cls.basic_config)
@@ -118,7 +122,8 @@ class KktSaleCommon(KktCommon, TestPoSCommon):
     def _get_ui_order(self, lines, payments=None, customer=False, **values):
         """What the till sends for a paid order; `lines` and `payments` as in `create_ui_order_data`."""
         return self.create_ui_order_data(
-            lines, payments=payments, customer=customer, pos_order_ui_args={'state': 'paid', **values})
+            lines, payments=payments, customer=customer, pos_order_ui_args={'state': 'paid', **values}
+        )
 
     def _sync(self, ui_order, user=None):
         """Send an order as the till does; the data stays as it was, to be sent again."""

@@ -73,8 +73,7 @@ class InProcess(Worker):
         self._publish_news()
 
     def _own(self, register):
-        return SimpleNamespace(
-            register_id=register.id, name='test', epoch=register.delivery_epoch, keep=lambda seconds: None)
+        return SimpleNamespace(register_id=register.id, name='test', epoch=register.delivery_epoch, keep=lambda seconds: None)
 
     def _count_told(self):
         self.told += 1

@@ -6,8 +6,17 @@ from odoo.tests import TransactionCase, new_test_user, tagged
 from .common import KktCommon
 
 STATS = {
-    'name', 'mode', 'state', 'failure_count', 'success_count', 'failure_threshold', 'recovery_timeout', 'success_threshold',
-    'opened_at', 'retry_at', 'opened_count',
+    'name',
+    'mode',
+    'state',
+    'failure_count',
+    'success_count',
+    'failure_threshold',
+    'recovery_timeout',
+    'success_threshold',
+    'opened_at',
+    'retry_at',
+    'opened_count',
 }
 
 
@@ -23,20 +32,38 @@ class TestBreakerModel(KktCommon, TransactionCase):
 
     def _open(self):
         """What a deliverer's connection would have written."""
-        self.env.cr.execute("""
+        self.env.cr.execute(
+            """
             UPDATE kkt_circuit_breaker
                SET state = 'open', failure_count = 5, version = version + 1,
                    opened_at = '2026-11-23 10:00:00', retry_at = '2026-11-23 10:01:00'
              WHERE id = %s
-        """, [self.breaker.id])
-        self.env['kkt.circuit.breaker.event'].sudo().create({
-            'breaker_id': self.breaker.id, 'from_state': 'closed', 'to_state': 'open', 'reason': "failures"})
+        """,
+            [self.breaker.id],
+        )
+        self.env['kkt.circuit.breaker.event'].sudo().create(
+            {'breaker_id': self.breaker.id, 'from_state': 'closed', 'to_state': 'open', 'reason': "failures"}
+        )
         self.env.invalidate_all()
 
     def test_defaults(self):
-        self.assertRecordValues(self.breaker, [{
-            'mode': 'automatic', 'state': 'closed', 'failure_threshold': 5, 'recovery_timeout': 60, 'success_threshold': 2,
-            'failure_count': 0, 'success_count': 0, 'opened_at': False, 'retry_at': False, 'version': 0}])
+        self.assertRecordValues(
+            self.breaker,
+            [
+                {
+                    'mode': 'automatic',
+                    'state': 'closed',
+                    'failure_threshold': 5,
+                    'recovery_timeout': 60,
+                    'success_threshold': 2,
+                    'failure_count': 0,
+                    'success_count': 0,
+                    'opened_at': False,
+                    'retry_at': False,
+                    'version': 0,
+                }
+            ],
+        )
 
     def test_numbers_are_positive(self):
         for name in ('failure_threshold', 'recovery_timeout', 'success_threshold'):
@@ -60,10 +87,12 @@ class TestBreakerModel(KktCommon, TransactionCase):
         self._open()
         version = self.breaker.version
         self.breaker.action_reset()
-        self.assertRecordValues(self.breaker, [{
-            'state': 'closed', 'failure_count': 0, 'opened_at': False, 'retry_at': False, 'version': version + 1}])
-        self.assertRecordValues(self.breaker.event_ids[0], [{
-            'from_state': 'open', 'to_state': 'closed', 'reason': "reset", 'actor': 'fiscal'}])
+        self.assertRecordValues(
+            self.breaker, [{'state': 'closed', 'failure_count': 0, 'opened_at': False, 'retry_at': False, 'version': version + 1}]
+        )
+        self.assertRecordValues(
+            self.breaker.event_ids[0], [{'from_state': 'open', 'to_state': 'closed', 'reason': "reset", 'actor': 'fiscal'}]
+        )
 
     def test_reset_of_a_closed_breaker_changes_nothing(self):
         self.breaker.action_reset()
@@ -84,8 +113,9 @@ class TestBreakerModel(KktCommon, TransactionCase):
     def test_mode_changes_the_version_and_leaves_an_event(self):
         self.breaker.write({'mode': 'forced_open', 'mode_reason': "maintenance"})
         self.assertRecordValues(self.breaker, [{'mode': 'forced_open', 'version': 1, 'state': 'closed'}])
-        self.assertRecordValues(self.breaker.event_ids, [{
-            'reason': 'forced_open', 'actor': 'fiscal', 'from_state': 'closed', 'to_state': 'closed'}])
+        self.assertRecordValues(
+            self.breaker.event_ids, [{'reason': 'forced_open', 'actor': 'fiscal', 'from_state': 'closed', 'to_state': 'closed'}]
+        )
 
     def test_ofds_show_a_mode_that_is_not_automatic(self):
         ofd = self.env['kkt.ofd'].create({'name': "Forced", 'url': 'http://127.0.0.1:9', 'breaker_id': self.breaker.id})
@@ -109,8 +139,14 @@ class TestBreakerModel(KktCommon, TransactionCase):
 
     def test_state_is_not_written(self):
         for name, value in {
-            'state': 'open', 'failure_count': 1, 'success_count': 1, 'opened_at': '2026-11-23 10:00:00',
-            'retry_at': '2026-11-23 10:00:00', 'probe_owner': "me", 'probe_until': '2026-11-23 10:00:00', 'version': 7,
+            'state': 'open',
+            'failure_count': 1,
+            'success_count': 1,
+            'opened_at': '2026-11-23 10:00:00',
+            'retry_at': '2026-11-23 10:00:00',
+            'probe_owner': "me",
+            'probe_until': '2026-11-23 10:00:00',
+            'version': 7,
         }.items():
             with self.subTest(field=name), self.assertRaises(AccessError):
                 self.breaker.write({name: value})

@@ -98,7 +98,8 @@ class TestDocument(KktSaleCommon):
 
     def test_form_of_payment_is_a_setting(self):
         self.assertEqual(
-            (self.cash_pm1 + self.bank_pm1 + self.pay_later_pm).mapped('kkt_payment_form'), ['cash', 'ecash', 'credit'])
+            (self.cash_pm1 + self.bank_pm1 + self.pay_later_pm).mapped('kkt_payment_form'), ['cash', 'ecash', 'credit']
+        )
         self.bank_pm1.kkt_payment_form = 'prepaid'
         order = self._sell([(self.frame, 1)], [(self.bank_pm1, 8000), (self.cash_pm1, 900)])
         document = self._get_document(order.kkt_receipt_ids)
@@ -127,8 +128,9 @@ class TestDocument(KktSaleCommon):
 
     def _get_numbers(self, order):
         document = self._get_document(order.kkt_receipt_ids)
-        self.assertRecordValues(order.kkt_receipt_ids, [
-            {'shift_number': document['shiftNumber'], 'receipt_number': document['requestNumber']}])
+        self.assertRecordValues(
+            order.kkt_receipt_ids, [{'shift_number': document['shiftNumber'], 'receipt_number': document['requestNumber']}]
+        )
         return document['shiftNumber'], document['requestNumber'], document['fiscalDocumentNumber']
 
     def test_receipts_count_from_one_in_each_shift(self):

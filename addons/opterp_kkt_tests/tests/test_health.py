@@ -42,19 +42,22 @@ class HealthCommon(KktSaleCommon):
         self.env.flush_all()
         self.env.cr.execute(
             "UPDATE kkt_receipt SET create_date = clock_timestamp() AT TIME ZONE 'UTC' - %s WHERE id = %s",
-            [timedelta(**since), receipt.id])
+            [timedelta(**since), receipt.id],
+        )
         self.env.invalidate_all()
         return receipt
 
     def _make_older(self, receipt, **time):
         self.env.flush_all()
         self.env.cr.execute(
-            "UPDATE kkt_receipt SET create_date = create_date - %s WHERE id = %s", [timedelta(**time), receipt.id])
+            "UPDATE kkt_receipt SET create_date = create_date - %s WHERE id = %s", [timedelta(**time), receipt.id]
+        )
         self.env.invalidate_all()
 
     def _hold(self, receipt):
-        self.register.delivery_ids.sudo().write({
-            'hold_cause': 'refused', 'hold_reason': "no such rate", 'hold_receipt_id': receipt.id})
+        self.register.delivery_ids.sudo().write(
+            {'hold_cause': 'refused', 'hold_reason': "no such rate", 'hold_receipt_id': receipt.id}
+        )
         self.env.flush_all()
 
 
@@ -106,9 +109,17 @@ class TestHealthHttp(HealthCommon, HttpCase):
     def test_held_is_business_once_somebody_was_told(self):
         self._hold(self._wait(minutes=6))
         self.assertEqual(self._ask()[0], ['held_untold'])
-        self.env['kkt.alarm'].sudo().create({
-            'kind': 'held', 'res_model': 'kkt.register', 'res_id': self.register.id, 'level': 1, 'told_level': 1,
-            'first_seen': self.env.cr.now(), 'last_seen': self.env.cr.now()})
+        self.env['kkt.alarm'].sudo().create(
+            {
+                'kind': 'held',
+                'res_model': 'kkt.register',
+                'res_id': self.register.id,
+                'level': 1,
+                'told_level': 1,
+                'first_seen': self.env.cr.now(),
+                'last_seen': self.env.cr.now(),
+            }
+        )
         self.assertEqual(self._ask()[0], [])
 
     def test_no_delivery_job(self):
@@ -218,9 +229,16 @@ class TestHealth(HealthCommon):
 
     def test_form_tells_what_the_head_waits_for(self):
         receipt = self._wait(minutes=6)
-        receipt.sudo().write({
-            'attempts': 15, 'last_outcome': 'unknown', 'last_status': 500, 'last_error': "HTTP 500", 'in_doubt': True,
-            'next_attempt_at': self.env.cr.now() + timedelta(minutes=1)})
+        receipt.sudo().write(
+            {
+                'attempts': 15,
+                'last_outcome': 'unknown',
+                'last_status': 500,
+                'last_error': "HTTP 500",
+                'in_doubt': True,
+                'next_attempt_at': self.env.cr.now() + timedelta(minutes=1),
+            }
+        )
         text = self._say()
         for words in ("Receipt (FD 1)", "Tries: 15", "The OFD answers, but", "HTTP 500", "asked for it", "Next try in "):
             self.assertIn(words, text)
@@ -287,8 +305,9 @@ class TestStatusCommand(HealthCommon):
 
     def test_what_the_head_of_a_queue_waits_for(self):
         receipt = self._wait(minutes=6)
-        receipt.sudo().write({
-            'attempts': 3, 'last_error': "HTTP 500", 'next_attempt_at': self.env.cr.now() + timedelta(minutes=1)})
+        receipt.sudo().write(
+            {'attempts': 3, 'last_error': "HTTP 500", 'next_attempt_at': self.env.cr.now() + timedelta(minutes=1)}
+        )
         row = self._get_row()
         self.assertEqual((row['waiting'], row['tries'], row['last_error'], row['waits_for']), (1, 3, "HTTP 500", 'backoff'))
         self.assertTrue(row['oldest'] and row['next_try'])

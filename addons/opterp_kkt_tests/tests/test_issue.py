@@ -36,9 +36,24 @@ class TestIssue(DeliveryCommon):
     def test_its_document_has_all_but_the_numbers_at_once(self):
         before = self._sell_receipt()
         receipt = self._sell_elsewhere()
-        self.assertRecordValues(receipt, [{
-            'state': 'pending', 'queue_number': 2, 'fd_number': 0, 'shift_number': 0, 'receipt_number': 0, 'fiscal_sign': False,
-            'fiscal_drive_number': False, 'qr': False, 'numbers_follow': True, 'total': 890000, 'protocol': 'http'}])
+        self.assertRecordValues(
+            receipt,
+            [
+                {
+                    'state': 'pending',
+                    'queue_number': 2,
+                    'fd_number': 0,
+                    'shift_number': 0,
+                    'receipt_number': 0,
+                    'fiscal_sign': False,
+                    'fiscal_drive_number': False,
+                    'qr': False,
+                    'numbers_follow': True,
+                    'total': 890000,
+                    'protocol': 'http',
+                }
+            ],
+        )
         self.assertGreater(stamp(receipt), stamp(before))
         payload = json.loads(receipt.payload)
         self.assertEqual((payload['idempotency_key'], payload['fd_number']), (receipt.idempotency_key, None))
@@ -103,8 +118,9 @@ class TestIssue(DeliveryCommon):
         [(sent_key, sent)] = self.receiver.sent
         self.assertEqual(sent_key, key)
         self.assertTrue(sent.startswith("parcel "))
-        self.assertRecordValues(receipt, [{
-            'state': 'delivered', 'payload': sent, 'protocol': 'parcel', 'fd_number': number, 'idempotency_key': key}])
+        self.assertRecordValues(
+            receipt, [{'state': 'delivered', 'payload': sent, 'protocol': 'parcel', 'fd_number': number, 'idempotency_key': key}]
+        )
         self.assertEqual(receipt._get_document(), document)
 
     def test_what_may_be_elsewhere_keeps_its_bytes(self):

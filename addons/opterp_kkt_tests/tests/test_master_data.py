@@ -48,7 +48,8 @@ class TestMasterData(KktSaleCommon):
         self.register.retail_place = "Another Place"
         self.assertIn(
             "0000000000000001",
-            str(self.env['res.config.settings'].create({'pos_config_id': self.basic_config.id}).pos_kkt_check_list))
+            str(self.env['res.config.settings'].create({'pos_config_id': self.basic_config.id}).pos_kkt_check_list),
+        )
         self.register.registration_number = right
         self.assertFalse(self.register.check_list)
 
@@ -117,8 +118,9 @@ class TestMasterData(KktSaleCommon):
     # -- additional requisites ---------------------------------------------------------------------------------------------
 
     def test_additional_requisites(self):
-        self.register.write({
-            'receipt_property': "A-17", 'user_property_name': "Лицензия", 'user_property_value': "Л041-01137-77"})
+        self.register.write(
+            {'receipt_property': "A-17", 'user_property_name': "Лицензия", 'user_property_value': "Л041-01137-77"}
+        )
         document = self._get_document(self._sell([(self.frame, 1)]).kkt_receipt_ids)
         self.assertEqual(document['propertiesData'], "A-17")
         self.assertEqual(document['properties'], {'propertyName': "Лицензия", 'propertyValue': "Л041-01137-77"})

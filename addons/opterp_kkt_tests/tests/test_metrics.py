@@ -76,8 +76,11 @@ class TestMetrics(HealthCommon, HttpCase):
     def test_delay_of_what_was_delivered(self):
         receipt = self._wait(seconds=10)
         receipt.sudo().write({'state': 'delivered', 'delivered_at': self.env.cr.now()})
-        delays = {labels['quantile']: value for labels, value in self._read()['kkt_delivery_delay_seconds']
-                  if labels['serial'] == self.register.serial_number}
+        delays = {
+            labels['quantile']: value
+            for labels, value in self._read()['kkt_delivery_delay_seconds']
+            if labels['serial'] == self.register.serial_number
+        }
         self.assertEqual(set(delays), {'0.5', '0.95'})
         self.assertTrue(all(9 < delay < 12 for delay in delays.values()), delays)
         self.assertGreater(self._of_register('kkt_last_delivery_timestamp_seconds'), 1.7e9)

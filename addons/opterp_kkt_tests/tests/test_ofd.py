@@ -32,6 +32,7 @@ def running_ofd(*options):
 
 class InternalPage(BaseHTTPRequestHandler):
     """Something in the shop's own network that is no OFD."""
+
     def do_GET(self):
         body = b"<h1>Salaries</h1>"
         self.send_response(int(self.path.split('/')[1]))
@@ -79,8 +80,9 @@ class TestOfd(KktCommon, TransactionCase):
         ofd = self.ofd.with_user(self.fiscal_admin)
         self.assertFalse(ofd.token)
         self.assertEqual(ofd.read(['token']), [{'id': ofd.id, 'token': False}])
-        self.assertEqual(ofd.web_read({'token': {}, 'credentials_set': {}}), [
-            {'id': ofd.id, 'token': False, 'credentials_set': "Token"}])
+        self.assertEqual(
+            ofd.web_read({'token': {}, 'credentials_set': {}}), [{'id': ofd.id, 'token': False, 'credentials_set': "Token"}]
+        )
         self.assertNotIn(TOKEN, str(ofd.export_data(['name', 'token', 'url'])))
         self.assertNotIn(TOKEN, str(ofd.read()))
         self.assertNotIn(TOKEN, str(ofd.copy_data()))
@@ -195,8 +197,9 @@ class TestOfd(KktCommon, TransactionCase):
         ofd = self._create_parcel_ofd()
         self.assertEqual(ofd._get_endpoint().credentials, {'login': "shop", 'password': TOKEN})
         self.assertEqual(ofd.credentials_set, "Login, Password")
-        self.assertEqual(ofd.read(['login', 'password', 'token']), [
-            {'id': ofd.id, 'login': "shop", 'password': False, 'token': False}])
+        self.assertEqual(
+            ofd.read(['login', 'password', 'token']), [{'id': ofd.id, 'login': "shop", 'password': False, 'token': False}]
+        )
 
     def test_one_credential_is_replaced_and_the_others_stay(self):
         ofd = self._create_parcel_ofd()
@@ -215,12 +218,13 @@ class TestOfd(KktCommon, TransactionCase):
     def test_form_has_a_field_for_each(self):
         arch = self.env['kkt.ofd'].with_user(self.fiscal_admin).get_view(view_type='form')['arch']
         for name, protocols, secret in (
-            ('token', "['http']", "True"), ('login', "['parcel']", "False"), ('password', "['parcel']", "True"),
+            ('token', "['http']", "True"),
+            ('login', "['parcel']", "False"),
+            ('password', "['parcel']", "True"),
         ):
             with self.subTest(name=name):
                 [node] = etree.fromstring(arch).xpath(f"//field[@name='{name}']")
-                self.assertEqual(
-                    (node.get('invisible'), node.get('password')), (f"protocol not in {protocols}", secret))
+                self.assertEqual((node.get('invisible'), node.get('password')), (f"protocol not in {protocols}", secret))
 
     def test_form_asks_for_what_the_protocol_needs(self):
         form = Form(self.env['kkt.ofd'].with_user(self.fiscal_admin))

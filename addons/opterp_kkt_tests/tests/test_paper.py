@@ -18,7 +18,6 @@ def words(document):
 
 
 class PaperCommon(KktSaleCommon):
-
     def _sell_one(self):
         return self._sell([(self.solution, 1)])
 
@@ -35,8 +34,16 @@ class TestPaper(PaperCommon):
     def test_sale_and_refund(self):
         sale = self._sell_one()
         [paper] = sale.kkt_documents
-        for line in [("КАССОВЫЙ ЧЕК", ""), ("ПРИХОД", ""), ("1. Solution", ""), ("НДС 22%", "153.26"), ("ИТОГ", "=849.90"),
-                     ("СУММА НДС 22%", "=153.26"), ("ФД", "1"), ("ФП", sale.kkt_receipt_ids.fiscal_sign)]:
+        for line in [
+            ("КАССОВЫЙ ЧЕК", ""),
+            ("ПРИХОД", ""),
+            ("1. Solution", ""),
+            ("НДС 22%", "153.26"),
+            ("ИТОГ", "=849.90"),
+            ("СУММА НДС 22%", "=153.26"),
+            ("ФД", "1"),
+            ("ФП", sale.kkt_receipt_ids.fiscal_sign),
+        ]:
             self.assertIn(line, words(paper))
         [paper] = self._sell([self._refund_line(sale.lines, 1)], is_refund=True).kkt_documents
         self.assertIn(("ВОЗВРАТ ПРИХОДА", ""), words(paper))
@@ -165,8 +172,7 @@ class TestPaperPage(PaperCommon, HttpCase):
         self._create_user('paper_portal', 'base.group_portal')
         receipt = self._sell_one().kkt_receipt_ids
         with mute_logger('odoo.http'):
-            answer = self._get_page('paper_portal', {
-                'url': f'/report/html/opterp_kkt.report_kkt_receipt_80/{receipt.id}'})
+            answer = self._get_page('paper_portal', {'url': f'/report/html/opterp_kkt.report_kkt_receipt_80/{receipt.id}'})
         self.assertNotIn("КАССОВЫЙ ЧЕК", answer.text)
         with self.assertRaises(AccessError):
             receipt.with_user(self.env.ref('base.public_user')).action_print_80()

@@ -11,9 +11,13 @@ class TestProcessing(DeliveryCommon):
         first, second = self._sell_receipt(), self._sell_receipt()
         self.receiver.verdicts[first.idempotency_key] = PROCESSING
         self._deliver(count=4)
-        self.assertRecordValues(first + second, [
-            {'state': 'pending', 'last_outcome': 'processing', 'attempts': 0, 'in_doubt': True, 'failures': 0},
-            {'state': 'pending', 'last_outcome': False, 'attempts': 0, 'in_doubt': False, 'failures': 0}])
+        self.assertRecordValues(
+            first + second,
+            [
+                {'state': 'pending', 'last_outcome': 'processing', 'attempts': 0, 'in_doubt': True, 'failures': 0},
+                {'state': 'pending', 'last_outcome': False, 'attempts': 0, 'in_doubt': False, 'failures': 0},
+            ],
+        )
         self.assertEqual(len(self.receiver.sent), 1, "asked for, and not sent again")
         self.assertGreater(first.next_attempt_at, self.env.cr.now())
         self.receiver.finish(first.idempotency_key)
@@ -56,8 +60,10 @@ class TestStreak(DeliveryCommon):
         receipts = self._sell_refused(7)
         self._deliver(count=10)
         self.assertEqual(receipts.mapped('state').count('rejected'), 5)
-        self.assertRecordValues(self.register.delivery_ids, [{
-            'hold_cause': 'refusals', 'refusals': 5, 'hold_receipt_id': receipts.sorted('id')[4].id}])
+        self.assertRecordValues(
+            self.register.delivery_ids,
+            [{'hold_cause': 'refusals', 'refusals': 5, 'hold_receipt_id': receipts.sorted('id')[4].id}],
+        )
         self.assertIn(REFUSED.message, self.register.hold_reason)
 
     def test_one_that_passes_begins_the_count_anew(self):

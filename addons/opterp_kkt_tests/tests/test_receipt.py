@@ -11,10 +11,23 @@ from odoo.addons.opterp_kkt.core import ffd
 from .common import KktSaleCommon, stamp
 
 FIXED = {  # what never changes once a document is numbered, each with another value
-    'payload': "{}", 'idempotency_key': "other", 'fd_number': 99, 'fiscal_drive_number': '9999000000000099',
-    'fiscal_sign': "1", 'queue_number': 99, 'document_type': 'correction', 'operation_type': '2', 'pos_order_id': False,
-    'register_id': False, 'hlc_local_time': 1, 'hlc_logical_counter': 1, 'hlc_node': "other", 'protocol': False, 'total': 1,
-    'numbers_follow': True, 'qr': "other",
+    'payload': "{}",
+    'idempotency_key': "other",
+    'fd_number': 99,
+    'fiscal_drive_number': '9999000000000099',
+    'fiscal_sign': "1",
+    'queue_number': 99,
+    'document_type': 'correction',
+    'operation_type': '2',
+    'pos_order_id': False,
+    'register_id': False,
+    'hlc_local_time': 1,
+    'hlc_logical_counter': 1,
+    'hlc_node': "other",
+    'protocol': False,
+    'total': 1,
+    'numbers_follow': True,
+    'qr': "other",
 }
 
 
@@ -98,8 +111,7 @@ class TestReceipt(KktSaleCommon):
     def test_one_receipt_per_key(self):
         receipt = self._sell_receipt()
         with self._refuses(psycopg2.errors.UniqueViolation) as refusal:
-            self._copy_in_sql(
-                receipt, idempotency_key=receipt.idempotency_key, operation_type='2', fd_number=2, queue_number=2)
+            self._copy_in_sql(receipt, idempotency_key=receipt.idempotency_key, operation_type='2', fd_number=2, queue_number=2)
         self.assertIn('key_uniq', str(refusal.exception))
 
     def test_one_document_in_flight_per_register(self):
@@ -191,9 +203,20 @@ class TestReceipt(KktSaleCommon):
     def _assert_rejected(self, order, reason):
         self.assertRecordValues(order, [{'state': 'paid', 'kkt_state': 'rejected', 'kkt_qr': False}])
         receipt = order.kkt_receipt_ids
-        self.assertRecordValues(receipt, [{
-            'state': 'rejected', 'fd_number': 0, 'queue_number': 0, 'payload': False, 'fiscal_sign': False, 'qr': False,
-            'hlc_node': False}])
+        self.assertRecordValues(
+            receipt,
+            [
+                {
+                    'state': 'rejected',
+                    'fd_number': 0,
+                    'queue_number': 0,
+                    'payload': False,
+                    'fiscal_sign': False,
+                    'qr': False,
+                    'hlc_node': False,
+                }
+            ],
+        )
         self.assertTrue(receipt.idempotency_key)
         self.assertRegex(receipt.last_error, reason)
         self.env.cr.execute("SELECT fd_number, queue_number FROM kkt_receipt WHERE id = %s", [receipt.id])
@@ -263,8 +286,9 @@ class TestReceipt(KktSaleCommon):
         self.assertEqual((after.fd_number, after.queue_number), (2, 2))
         order.lines.tax_ids.kkt_vat_rate = '11'
         rejected.action_retry()
-        self.assertRecordValues(rejected, [{
-            'state': 'pending', 'fd_number': 3, 'queue_number': 3, 'total': 10000, 'last_error': False}])
+        self.assertRecordValues(
+            rejected, [{'state': 'pending', 'fd_number': 3, 'queue_number': 3, 'total': 10000, 'last_error': False}]
+        )
         self.assertEqual(order.kkt_state, 'pending')
         self.assertGreater(stamp(rejected), stamp(after))
 

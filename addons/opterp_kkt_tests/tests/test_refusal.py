@@ -38,10 +38,12 @@ class TestRefusal(DeliveryCommon):
 
     def test_refused_is_rejected_with_the_ofds_words(self):
         receipt = self._sell_refused()
-        self.assertRecordValues(receipt, [{
-            'state': 'rejected', 'last_error': "bad_vat: no such rate", 'attempts': 1, 'in_doubt': False}])
-        self.assertRecordValues(receipt.attempt_ids, [{
-            'outcome': 'refused', 'http_status': 422, 'message': "bad_vat: no such rate"}])
+        self.assertRecordValues(
+            receipt, [{'state': 'rejected', 'last_error': "bad_vat: no such rate", 'attempts': 1, 'in_doubt': False}]
+        )
+        self.assertRecordValues(
+            receipt.attempt_ids, [{'outcome': 'refused', 'http_status': 422, 'message': "bad_vat: no such rate"}]
+        )
 
     def test_register_goes_on(self):
         self._sell_refused()
@@ -65,8 +67,10 @@ class TestRefusal(DeliveryCommon):
     def test_conflict_holds_always(self):
         receipt = self._sell_receipt()
         self._refuse(receipt, CONFLICT)
-        self.assertRecordValues(self.register.delivery_ids, [{
-            'hold_cause': 'conflict', 'hold_reason': CONFLICT.message, 'hold_receipt_id': receipt.id}])
+        self.assertRecordValues(
+            self.register.delivery_ids,
+            [{'hold_cause': 'conflict', 'hold_reason': CONFLICT.message, 'hold_receipt_id': receipt.id}],
+        )
         self.assertIn(CONFLICT.message, self.register.hold_reason)
 
     def test_the_watch_is_called(self):
@@ -181,8 +185,9 @@ class TestRefusal(DeliveryCommon):
         receipt = self._sell_refused()
         self._handle(receipt)
         receipt.action_retry()
-        self.assertRecordValues(receipt, [{
-            'state': 'pending', 'handled_at': False, 'handled_by': False, 'handled_reason': False}])
+        self.assertRecordValues(
+            receipt, [{'state': 'pending', 'handled_at': False, 'handled_by': False, 'handled_reason': False}]
+        )
         self._deliver()
         self.register.invalidate_recordset()
         self.assertEqual(self.register.rejected_count, 1)
@@ -234,9 +239,19 @@ class TestPoison(DeliveryCommon):
         self.assertIn("says that it does not have it", self.register.hold_reason)
         self.assertIn(FAILED.message, self.register.hold_reason)
         self.assertEqual(self.register.hold_receipt_id, self.poison)
-        self.assertRecordValues(self.poison, [{
-            'state': 'pending', 'last_outcome': 'absent', 'in_doubt': False, 'lone_failures': 0, 'attempts': 4,
-            'last_error': FAILED.message}])
+        self.assertRecordValues(
+            self.poison,
+            [
+                {
+                    'state': 'pending',
+                    'last_outcome': 'absent',
+                    'in_doubt': False,
+                    'lone_failures': 0,
+                    'attempts': 4,
+                    'last_error': FAILED.message,
+                }
+            ],
+        )
         self.assertEqual(self.poison.attempt_ids[0].outcome, 'absent')
         self.assertEqual(self.worker.told, 3, "told of from the second lone failure on, and of the hold")
 
@@ -347,6 +362,7 @@ class TestPoison(DeliveryCommon):
     @contextmanager
     def _asking(self, answer=None):
         """The OFD is asked in this transaction, which can't be committed here."""
+
         def ask(delivery):
             self.env.flush_all()
             self.worker.try_once(delivery.register_id, only_ask=True)

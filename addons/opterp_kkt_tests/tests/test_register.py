@@ -10,8 +10,12 @@ from odoo.addons.opterp_kkt.core.registration_number import complete
 from .common import KktSaleCommon
 
 COUNTERS = {
-    'last_fd_number': 5, 'last_queue_number': 5, 'last_document_time': 5, 'hlc_node': "forged",
-    'hlc_local_time': 5, 'hlc_logical_counter': 5,
+    'last_fd_number': 5,
+    'last_queue_number': 5,
+    'last_document_time': 5,
+    'hlc_node': "forged",
+    'hlc_local_time': 5,
+    'hlc_logical_counter': 5,
 }
 NEW_DRIVE = '9999000000000777'
 
@@ -79,9 +83,13 @@ class TestRegister(KktSaleCommon):
 
     def test_device_is_replaced_while_the_till_is_open(self):
         self._sell_receipt()
-        self.register.write({
-            'serial_number': 'NEW', 'registration_number': complete('0000000001', self.company.vat, 'NEW'),
-            'fiscal_drive_number': NEW_DRIVE})
+        self.register.write(
+            {
+                'serial_number': 'NEW',
+                'registration_number': complete('0000000001', self.company.vat, 'NEW'),
+                'fiscal_drive_number': NEW_DRIVE,
+            }
+        )
         self.assertRecordValues(self._sell_receipt(), [{'state': 'pending', 'fiscal_drive_number': NEW_DRIVE, 'fd_number': 1}])
 
     def test_numbered_register_stays_with_its_company(self):
@@ -145,16 +153,30 @@ class TestRegister(KktSaleCommon):
 
     def test_counters_of_a_new_register_start_at_zero(self):
         register = self._create_register(self._create_config(), **COUNTERS)
-        self.assertRecordValues(register, [{
-            'last_fd_number': 0, 'last_queue_number': 0, 'last_document_time': 0, 'hlc_local_time': 0,
-            'hlc_logical_counter': 0}])
+        self.assertRecordValues(
+            register,
+            [
+                {
+                    'last_fd_number': 0,
+                    'last_queue_number': 0,
+                    'last_document_time': 0,
+                    'hlc_local_time': 0,
+                    'hlc_logical_counter': 0,
+                }
+            ],
+        )
         self.assertNotEqual(register.hlc_node, "forged")
 
     def test_copy_starts_at_zero(self):
         self._sell_receipt()
-        copy = self.register.copy({
-            'pos_config_id': False, 'serial_number': 'COPY', 'fiscal_drive_number': NEW_DRIVE,
-            'registration_number': complete('0000000001', self.company.vat, 'COPY')})
+        copy = self.register.copy(
+            {
+                'pos_config_id': False,
+                'serial_number': 'COPY',
+                'fiscal_drive_number': NEW_DRIVE,
+                'registration_number': complete('0000000001', self.company.vat, 'COPY'),
+            }
+        )
         self.assertRecordValues(copy, [{'last_fd_number': 0, 'last_queue_number': 0, 'hlc_local_time': 0}])
         self.assertNotEqual(copy.hlc_node, self.register.hlc_node)
 
@@ -177,8 +199,9 @@ class TestRegister(KktSaleCommon):
         first = self._sell_receipt()
         self._sell_receipt()
         self._sell_unbuildable()
-        self.assertRecordValues(self.register, [{
-            'pending_count': 2, 'rejected_count': 1, 'oldest_pending_at': first.create_date}])
+        self.assertRecordValues(
+            self.register, [{'pending_count': 2, 'rejected_count': 1, 'oldest_pending_at': first.create_date}]
+        )
 
     # -- fiscal drives -----------------------------------------------------------------------------------------------------
 
@@ -231,8 +254,9 @@ class TestRegister(KktSaleCommon):
         self._archive_register()
         other = self._create_register(self.basic_config, fiscal_drive_number=drive)
         self.assertEqual(other.last_fd_number, 2)
-        self.assertRecordValues(self._sell_receipt(), [{
-            'state': 'pending', 'register_id': other.id, 'fd_number': 3, 'queue_number': 1}])
+        self.assertRecordValues(
+            self._sell_receipt(), [{'state': 'pending', 'register_id': other.id, 'fd_number': 3, 'queue_number': 1}]
+        )
 
     def test_unarchived_register_goes_on_after_what_its_drive_did_elsewhere(self):
         self._sell_receipt()
@@ -242,8 +266,9 @@ class TestRegister(KktSaleCommon):
         self._archive_register(other)
         self.register.active = True
         self.assertEqual(self.register.last_fd_number, 2)
-        self.assertRecordValues(self._sell_receipt(), [{
-            'state': 'pending', 'register_id': self.register.id, 'fd_number': 3, 'queue_number': 2}])
+        self.assertRecordValues(
+            self._sell_receipt(), [{'state': 'pending', 'register_id': self.register.id, 'fd_number': 3, 'queue_number': 2}]
+        )
 
     def test_drive_that_went_and_came_back_goes_on(self):
         config, other = self._create_second_shop()
@@ -276,8 +301,10 @@ class TestRegister(KktSaleCommon):
         self.assertRegex(receipts[0].last_error, "no number left.*another fiscal drive")
         self.register.fiscal_drive_number = NEW_DRIVE
         receipts.action_retry()
-        self.assertRecordValues(receipts.sorted('fd_number'), [
-            {'state': 'pending', 'fd_number': number, 'fiscal_drive_number': NEW_DRIVE} for number in (1, 2)])
+        self.assertRecordValues(
+            receipts.sorted('fd_number'),
+            [{'state': 'pending', 'fd_number': number, 'fiscal_drive_number': NEW_DRIVE} for number in (1, 2)],
+        )
 
     # -- another OFD --------------------------------------------------------------------------------------------------
 

@@ -37,12 +37,20 @@ class RightsCommon(KktSaleCommon):
         super().setUp()
         self.receipt = self._sell([(self.frame, 1)]).kkt_receipt_ids
         ofd = self.register.ofd_id
-        self.records = {record._name: record for record in (
-            self.register, self.receipt, self.register.delivery_ids, ofd, ofd.breaker_id,
-            self.env['kkt.receipt.attempt'].sudo().create({
-                'receipt_id': self.receipt.id, 'happened_at': '2026-11-23 10:00:00', 'outcome': 'unavailable'}),
-            self.env['kkt.circuit.breaker.event'].sudo().create({'breaker_id': ofd.breaker_id.id, 'reason': "failures"}),
-        )}
+        self.records = {
+            record._name: record
+            for record in (
+                self.register,
+                self.receipt,
+                self.register.delivery_ids,
+                ofd,
+                ofd.breaker_id,
+                self.env['kkt.receipt.attempt']
+                .sudo()
+                .create({'receipt_id': self.receipt.id, 'happened_at': '2026-11-23 10:00:00', 'outcome': 'unavailable'}),
+                self.env['kkt.circuit.breaker.event'].sudo().create({'breaker_id': ofd.breaker_id.id, 'reason': "failures"}),
+            )
+        }
         self.env.flush_all()
 
 
@@ -56,8 +64,10 @@ class TestRights(RightsCommon):
         foreign = cls.env['res.company'].create({'name': "Another Shop"})
         cls.foreigner = cls._create_user('foreigner', 'base.group_user,opterp_kkt.group_fiscal_admin', company_id=foreign.id)
         cls.models = [  # all that keep records
-            name for name, model in cls.registry.items()
-            if name.startswith('kkt.') and not model._abstract and not model._transient]
+            name
+            for name, model in cls.registry.items()
+            if name.startswith('kkt.') and not model._abstract and not model._transient
+        ]
 
     def _allowed(self, user, operation):
         """The models that a user may do something with."""
@@ -77,8 +87,7 @@ class TestRights(RightsCommon):
                 self.assertFalse(self._allowed(user, operation), (user.login, operation))
 
     def test_fiscal_administrator_configures(self):
-        self.assertEqual(
-            self._allowed(self.fiscal_admin, 'write'), {'kkt.register', 'kkt.ofd', 'kkt.circuit.breaker'})
+        self.assertEqual(self._allowed(self.fiscal_admin, 'write'), {'kkt.register', 'kkt.ofd', 'kkt.circuit.breaker'})
         self.assertEqual(self._allowed(self.fiscal_admin, 'create'), {'kkt.register', 'kkt.ofd'})
 
     def test_nobody_deletes(self):
@@ -103,8 +112,11 @@ class TestRights(RightsCommon):
 
     def test_another_company_does_not_deliver_for_us(self):
         for record, action in (
-            (self.register, 'action_deliver'), (self.register, 'action_release_hold'), (self.receipt, 'action_retry'),
-            (self.register.ofd_id, 'action_resume'), (self.register.ofd_id, 'action_test_connection'),
+            (self.register, 'action_deliver'),
+            (self.register, 'action_release_hold'),
+            (self.receipt, 'action_retry'),
+            (self.register.ofd_id, 'action_resume'),
+            (self.register.ofd_id, 'action_test_connection'),
         ):
             with self.subTest(action=action), self.assertRaises(AccessError):
                 getattr(record.with_user(self.foreigner), action)()
@@ -117,9 +129,13 @@ class TestRights(RightsCommon):
 
     def test_cashier_presses_no_button(self):
         for record, action in (
-            (self.register, 'action_deliver'), (self.register, 'action_deliver_now'), (self.register, 'action_release_hold'),
-            (self.receipt, 'action_retry'), (self.register.ofd_id, 'action_resume'),
-            (self.register.ofd_id, 'action_test_connection'), (self.register.ofd_id.breaker_id, 'action_reset'),
+            (self.register, 'action_deliver'),
+            (self.register, 'action_deliver_now'),
+            (self.register, 'action_release_hold'),
+            (self.receipt, 'action_retry'),
+            (self.register.ofd_id, 'action_resume'),
+            (self.register.ofd_id, 'action_test_connection'),
+            (self.register.ofd_id.breaker_id, 'action_reset'),
         ):
             with self.subTest(action=action), self.assertRaises(AccessError):
                 getattr(record.with_user(self.cashier), action)()
@@ -164,7 +180,10 @@ class TestRights(RightsCommon):
             'kkt_documents': [{'qr': "forged"}],
             'kkt_receipt_ids': [
                 (0, 0, {'register_id': self.register.id, 'state': 'delivered', 'operation_type': '1', 'fd_number': 77}),
-                (1, self.receipt.id, {'state': 'delivered'}), (3, self.receipt.id), (4, self.receipt.id), (5,),
+                (1, self.receipt.id, {'state': 'delivered'}),
+                (3, self.receipt.id),
+                (4, self.receipt.id),
+                (5,),
             ],
         }
         ui_order = {**self._get_ui_order([(self.frame, 1)]), **forged}
@@ -180,7 +199,10 @@ class TestRights(RightsCommon):
         order = self.receipt.pos_order_id.with_user(self.cashier)
         for command in (
             (0, 0, {'register_id': self.register.id, 'operation_type': '2'}),
-            (1, self.receipt.id, {'last_error': "forged"}), (2, self.receipt.id), (3, self.receipt.id), (5,),
+            (1, self.receipt.id, {'last_error': "forged"}),
+            (2, self.receipt.id),
+            (3, self.receipt.id),
+            (5,),
         ):
             with self.subTest(command=command), self.assertRaises(UserError):
                 order.write({'kkt_receipt_ids': [command]})
@@ -208,12 +230,14 @@ class TestRightsRpc(RightsCommon, HttpCase):
 
     def _call(self, record, method, *args, **kwargs):
         ids = [record.ids] if record else []  # none: a method of the model
-        return self.make_jsonrpc_request('/web/dataset/call_kw', {
-            'model': record._name, 'method': method, 'args': [*ids, *args], 'kwargs': kwargs})
+        return self.make_jsonrpc_request(
+            '/web/dataset/call_kw', {'model': record._name, 'method': method, 'args': [*ids, *args], 'kwargs': kwargs}
+        )
 
     def _assert_denied(self, record, method, *args):
         with (
-            self.subTest(model=record._name, method=method, args=args), mute_logger('odoo.http'),
+            self.subTest(model=record._name, method=method, args=args),
+            mute_logger('odoo.http'),
             self.assertRaises(JsonRpcException) as refusal,
         ):
             self._call(record, method, *args)
@@ -258,8 +282,9 @@ class TestRightsRpc(RightsCommon, HttpCase):
     def test_fiscal_administrator_never_reads_the_token(self):
         self._login(self.fiscal_admin)
         ofd = self.register.ofd_id
-        self.assertEqual(self._call(ofd, 'read', ['token', 'credentials_set']), [
-            {'id': ofd.id, 'token': False, 'credentials_set': "Token"}])
+        self.assertEqual(
+            self._call(ofd, 'read', ['token', 'credentials_set']), [{'id': ofd.id, 'token': False, 'credentials_set': "Token"}]
+        )
         [saved] = self._call(ofd, 'web_save', {'token': "another"}, specification={'token': {}})
         self.assertEqual(saved, {'id': ofd.id, 'token': False})
 

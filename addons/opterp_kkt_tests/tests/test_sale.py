@@ -36,43 +36,83 @@ class TestSale(CronMixinCase, KktSaleCommon):
         order = self._sell([(self.frame, 1), (self.solution, 2)])
         receipt = order.kkt_receipt_ids
         document = self._get_document(receipt)
-        self.assertEqual(document, {
-            'code': 3,
-            'fiscalDocumentFormatVer': 4,
-            'operationType': 1,
-            'operator': self.env.user.name,
-            'user': self.company.name,
-            'userInn': '7700123459  ',
-            'kktRegId': f'{self.register.registration_number}    ',
-            'retailPlaceAddress': "Moscow, Tverskaya 1",
-            'retailPlace': "Optical shop",
-            'appliedTaxationType': 1,
-            'fnsUrl': "www.nalog.gov.ru",
-            'items': [
-                {'name': "Frame", 'price': 890000, 'quantity': 1, 'sum': 890000, 'nds': 6,
-                 'paymentType': 4, 'productType': 1, 'itemsQuantityMeasure': 0},
-                {'name': "Solution", 'price': 84990, 'quantity': 2, 'sum': 169980, 'nds': 11, 'ndsSum': 30652,
-                 'paymentType': 4, 'productType': 1, 'itemsQuantityMeasure': 0},
-            ],
-            'totalSum': 1059980,
-            'cashTotalSum': 1059980, 'ecashTotalSum': 0, 'prepaidSum': 0, 'creditSum': 0, 'provisionSum': 0,
-            'ndsNo': 890000,
-            'amountsReceiptNds': {'amountsNds': [{'nds': 11, 'ndsSum': 30652}]},
-            'dateTime': document['dateTime'],
-            'shiftNumber': 1,
-            'requestNumber': 1,
-            'fiscalDriveNumber': self.register.fiscal_drive_number,
-            'fiscalDocumentNumber': 1,
-            'fiscalSign': document['fiscalSign'],
-        })
+        self.assertEqual(
+            document,
+            {
+                'code': 3,
+                'fiscalDocumentFormatVer': 4,
+                'operationType': 1,
+                'operator': self.env.user.name,
+                'user': self.company.name,
+                'userInn': '7700123459  ',
+                'kktRegId': f'{self.register.registration_number}    ',
+                'retailPlaceAddress': "Moscow, Tverskaya 1",
+                'retailPlace': "Optical shop",
+                'appliedTaxationType': 1,
+                'fnsUrl': "www.nalog.gov.ru",
+                'items': [
+                    {
+                        'name': "Frame",
+                        'price': 890000,
+                        'quantity': 1,
+                        'sum': 890000,
+                        'nds': 6,
+                        'paymentType': 4,
+                        'productType': 1,
+                        'itemsQuantityMeasure': 0,
+                    },
+                    {
+                        'name': "Solution",
+                        'price': 84990,
+                        'quantity': 2,
+                        'sum': 169980,
+                        'nds': 11,
+                        'ndsSum': 30652,
+                        'paymentType': 4,
+                        'productType': 1,
+                        'itemsQuantityMeasure': 0,
+                    },
+                ],
+                'totalSum': 1059980,
+                'cashTotalSum': 1059980,
+                'ecashTotalSum': 0,
+                'prepaidSum': 0,
+                'creditSum': 0,
+                'provisionSum': 0,
+                'ndsNo': 890000,
+                'amountsReceiptNds': {'amountsNds': [{'nds': 11, 'ndsSum': 30652}]},
+                'dateTime': document['dateTime'],
+                'shiftNumber': 1,
+                'requestNumber': 1,
+                'fiscalDriveNumber': self.register.fiscal_drive_number,
+                'fiscalDocumentNumber': 1,
+                'fiscalSign': document['fiscalSign'],
+            },
+        )
         self.assertRecordValues(order, [{'state': 'paid', 'kkt_state': 'pending', 'kkt_qr': receipt.qr}])
-        self.assertRecordValues(receipt, [{
-            'state': 'pending', 'register_id': self.register.id, 'company_id': self.company.id,
-            'document_type': 'receipt', 'operation_type': '1', 'refunded_receipt_id': False,
-            'fiscal_drive_number': self.register.fiscal_drive_number, 'fd_number': 1, 'queue_number': 1,
-            'fiscal_sign': str(document['fiscalSign']), 'total': 1059980, 'amount_total': 10599.80,
-            'attempts': 0, 'last_error': False, 'hlc_drift': False, 'hlc_node': self.register.hlc_node,
-        }])
+        self.assertRecordValues(
+            receipt,
+            [
+                {
+                    'state': 'pending',
+                    'register_id': self.register.id,
+                    'company_id': self.company.id,
+                    'document_type': 'receipt',
+                    'operation_type': '1',
+                    'refunded_receipt_id': False,
+                    'fiscal_drive_number': self.register.fiscal_drive_number,
+                    'fd_number': 1,
+                    'queue_number': 1,
+                    'fiscal_sign': str(document['fiscalSign']),
+                    'total': 1059980,
+                    'amount_total': 10599.80,
+                    'attempts': 0,
+                    'last_error': False,
+                    'hlc_drift': False,
+                    'hlc_node': self.register.hlc_node,
+                }
+            ],
+        )
 
     def test_document_time_is_local_time_of_register(self):
         self.register.tz = 'Asia/Vladivostok'
@@ -90,8 +130,10 @@ class TestSale(CronMixinCase, KktSaleCommon):
 
     def test_qr_code_states_the_document(self):
         receipt = self._sell([(self.solution, 1)]).kkt_receipt_ids
-        self.assertRegex(receipt.qr, (
-            rf"^t=\d{{8}}T\d{{4}}&s=849\.90&fn={self.register.fiscal_drive_number}&i=1&fp={receipt.fiscal_sign}&n=1$"))
+        self.assertRegex(
+            receipt.qr,
+            (rf"^t=\d{{8}}T\d{{4}}&s=849\.90&fn={self.register.fiscal_drive_number}&i=1&fp={receipt.fiscal_sign}&n=1$"),
+        )
 
     def test_fiscal_sign_covers_the_document(self):
         receipt = self._sell([(self.solution, 1)]).kkt_receipt_ids
@@ -104,20 +146,23 @@ class TestSale(CronMixinCase, KktSaleCommon):
         receipt = self._sell([(self.solution, 1)]).kkt_receipt_ids
         payload = json.loads(receipt.payload, parse_float=self.fail)  # no amount of money is a fraction
         document = payload.pop('document')
-        self.assertEqual(payload, {
-            'idempotency_key': receipt.idempotency_key,
-            'register': {
-                'fiscal_drive_number': self.register.fiscal_drive_number,
-                'registration_number': self.register.registration_number,
+        self.assertEqual(
+            payload,
+            {
+                'idempotency_key': receipt.idempotency_key,
+                'register': {
+                    'fiscal_drive_number': self.register.fiscal_drive_number,
+                    'registration_number': self.register.registration_number,
+                },
+                'fd_number': 1,
+                'document_type': 'receipt',
+                'hlc': {
+                    'local_time': receipt.hlc_local_time,
+                    'logical_counter': receipt.hlc_logical_counter,
+                    'node': self.register.hlc_node,
+                },
             },
-            'fd_number': 1,
-            'document_type': 'receipt',
-            'hlc': {
-                'local_time': receipt.hlc_local_time,
-                'logical_counter': receipt.hlc_logical_counter,
-                'node': self.register.hlc_node,
-            },
-        })
+        )
         self.assertEqual(document['fiscalDocumentNumber'], 1)
 
     def test_key_belongs_to_this_database(self):
@@ -152,22 +197,24 @@ class TestSale(CronMixinCase, KktSaleCommon):
         self._assert_paid(self._get_document(order.kkt_receipt_ids), cashTotalSum=84990)
 
     def test_change_from_a_mixed_payment(self):
-        order = self._sell(
-            [(self.solution, 1)], [(self.bank_pm1, 500), (self.cash_pm1, 400)], amount_return=-50.10)
+        order = self._sell([(self.solution, 1)], [(self.bank_pm1, 500), (self.cash_pm1, 400)], amount_return=-50.10)
         self._assert_paid(self._get_document(order.kkt_receipt_ids), ecashTotalSum=50000, cashTotalSum=34990)
 
     def test_customer_account_is_credit(self):
-        order = self._sell(
-            [(self.frame, 1)], [(self.cash_pm1, 900), (self.pay_later_pm, 8000)], customer=self.customer)
+        order = self._sell([(self.frame, 1)], [(self.cash_pm1, 900), (self.pay_later_pm, 8000)], customer=self.customer)
         self._assert_paid(self._get_document(order.kkt_receipt_ids), cashTotalSum=90000, creditSum=800000)
 
     def test_cash_rounding_is_fitted_into_the_items(self):
         self.pos_session.state = 'opening_control'  # lets the configuration change
-        rounding = self.env['account.cash.rounding'].create({
-            'name': "Whole roubles", 'rounding': 1, 'rounding_method': 'DOWN',
-            'profit_account_id': self.company_data['default_account_revenue'].id,
-            'loss_account_id': self.company_data['default_account_expense'].id,
-        })
+        rounding = self.env['account.cash.rounding'].create(
+            {
+                'name': "Whole roubles",
+                'rounding': 1,
+                'rounding_method': 'DOWN',
+                'profit_account_id': self.company_data['default_account_revenue'].id,
+                'loss_account_id': self.company_data['default_account_expense'].id,
+            }
+        )
         self.config.write({'cash_rounding': True, 'rounding_method': rounding.id})
         order = self._sell([(self.solution, 1)], [(self.cash_pm1, 849)])
         document = self._get_document(order.kkt_receipt_ids)
@@ -222,10 +269,18 @@ class TestSale(CronMixinCase, KktSaleCommon):
         refund = sale._refund()
         self._pay(refund, self.cash_pm1)
         receipt = refund.kkt_receipt_ids
-        self.assertRecordValues(receipt, [{
-            'state': 'pending', 'operation_type': '2', 'fd_number': 2, 'total': 974990,
-            'refunded_receipt_id': sale.kkt_receipt_ids.id,
-        }])
+        self.assertRecordValues(
+            receipt,
+            [
+                {
+                    'state': 'pending',
+                    'operation_type': '2',
+                    'fd_number': 2,
+                    'total': 974990,
+                    'refunded_receipt_id': sale.kkt_receipt_ids.id,
+                }
+            ],
+        )
         document = self._get_document(receipt)
         self.assertEqual(document['operationType'], 2)
         self._assert_items(document, ("Frame", 1, 890000, 890000, 6), ("Solution", 1, 84990, 84990, 11))
@@ -235,8 +290,10 @@ class TestSale(CronMixinCase, KktSaleCommon):
     def test_refund_from_the_till(self):
         sale = self._sell([(self.frame, 1)], [(self.bank_pm1, 8900)])
         refund = self._sell([self._refund_line(sale.lines, 1)], [(self.bank_pm1, -8900)], is_refund=True)
-        self.assertRecordValues(refund.kkt_receipt_ids, [{
-            'operation_type': '2', 'fd_number': 2, 'total': 890000, 'refunded_receipt_id': sale.kkt_receipt_ids.id}])
+        self.assertRecordValues(
+            refund.kkt_receipt_ids,
+            [{'operation_type': '2', 'fd_number': 2, 'total': 890000, 'refunded_receipt_id': sale.kkt_receipt_ids.id}],
+        )
         self._assert_paid(self._get_document(refund.kkt_receipt_ids), ecashTotalSum=890000)
 
     def test_partial_refund(self):
@@ -259,10 +316,13 @@ class TestSale(CronMixinCase, KktSaleCommon):
         sale = self._sell([(self.solution, 1)])
         order = self._sell([(self.frame, 1), self._refund_line(sale.lines, 1)])
         sold, taken_back = order.kkt_receipt_ids.sorted('operation_type')
-        self.assertRecordValues(sold + taken_back, [
-            {'operation_type': '1', 'fd_number': 2, 'total': 890000, 'refunded_receipt_id': False},
-            {'operation_type': '2', 'fd_number': 3, 'total': 84990, 'refunded_receipt_id': sale.kkt_receipt_ids.id},
-        ])
+        self.assertRecordValues(
+            sold + taken_back,
+            [
+                {'operation_type': '1', 'fd_number': 2, 'total': 890000, 'refunded_receipt_id': False},
+                {'operation_type': '2', 'fd_number': 3, 'total': 84990, 'refunded_receipt_id': sale.kkt_receipt_ids.id},
+            ],
+        )
         self._assert_items(self._get_document(sold), ("Frame", 1, 890000, 890000, 6))
         self._assert_items(self._get_document(taken_back), ("Solution", 1, 84990, 84990, 11))
         self._assert_paid(self._get_document(sold), cashTotalSum=890000)
@@ -307,8 +367,7 @@ class TestSale(CronMixinCase, KktSaleCommon):
     def test_fractional_quantity(self):
         chain = self._create_goods("Chain by the metre", 330, self.vat_22)
         order = self._sell([(chain, 1.5)])
-        self._assert_items(
-            self._get_document(order.kkt_receipt_ids), ("Chain by the metre", 1.5, 33000, 49500, 11))
+        self._assert_items(self._get_document(order.kkt_receipt_ids), ("Chain by the metre", 1.5, 33000, 49500, 11))
 
     def test_order_of_nothing_to_pay(self):
         order = self._sell([(self.frame, 1, 100)], [])
@@ -320,14 +379,18 @@ class TestSale(CronMixinCase, KktSaleCommon):
     def test_combo_parent_is_no_item(self):
         combo = self._create_goods("Set", 0)
         order = self._sell(
-            [{'product': combo, 'quantity': 1, 'uuid': 'parent'},
-             {'product': self.frame, 'quantity': 1, 'uuid': 'child-1'},
-             {'product': self.solution, 'quantity': 1, 'uuid': 'child-2'}],
-            relations_uuid_mapping={'pos.order.line': {
-                'child-1': {'combo_parent_id': 'parent'}, 'child-2': {'combo_parent_id': 'parent'}}})
+            [
+                {'product': combo, 'quantity': 1, 'uuid': 'parent'},
+                {'product': self.frame, 'quantity': 1, 'uuid': 'child-1'},
+                {'product': self.solution, 'quantity': 1, 'uuid': 'child-2'},
+            ],
+            relations_uuid_mapping={
+                'pos.order.line': {'child-1': {'combo_parent_id': 'parent'}, 'child-2': {'combo_parent_id': 'parent'}}
+            },
+        )
         self._assert_items(
-            self._get_document(order.kkt_receipt_ids),
-            ("Frame", 1, 890000, 890000, 6), ("Solution", 1, 84990, 84990, 11))
+            self._get_document(order.kkt_receipt_ids), ("Frame", 1, 890000, 890000, 6), ("Solution", 1, 84990, 84990, 11)
+        )
 
     def test_line_without_tax_is_not_subject_to_vat(self):
         order = self._sell([(self._create_goods("Gift card", 500), 1)])
@@ -340,8 +403,9 @@ class TestSale(CronMixinCase, KktSaleCommon):
         self.assertIn("Оправа", order.kkt_receipt_ids.payload)  # as written, not as escapes
 
     def test_vat_rates_of_taxes(self):
-        taxes = self.env['account.tax'].create([
-            {'name': f"{amount} %", 'amount': amount} for amount in (22, 20, 10, 7, 5, 0, 13)])
+        taxes = self.env['account.tax'].create(
+            [{'name': f"{amount} %", 'amount': amount} for amount in (22, 20, 10, 7, 5, 0, 13)]
+        )
         self.assertEqual(taxes.mapped('kkt_vat_rate'), ['11', '1', '2', '8', '7', '5', False])
 
     # -- without a register ------------------------------------------------------------------------------------------------
@@ -388,9 +452,17 @@ class TestSale(CronMixinCase, KktSaleCommon):
         sale = self._sell([(self.frame, 1)])
         self._open_session(config)
         refund = self._sell([self._refund_line(sale.lines, 1)], [(self.bank_pm1, -8900)], is_refund=True)
-        self.assertRecordValues(refund.kkt_receipt_ids, [{
-            'register_id': other.id, 'refunded_receipt_id': sale.kkt_receipt_ids.id, 'hlc_node': other.hlc_node,
-            'hlc_drift': False}])
+        self.assertRecordValues(
+            refund.kkt_receipt_ids,
+            [
+                {
+                    'register_id': other.id,
+                    'refunded_receipt_id': sale.kkt_receipt_ids.id,
+                    'hlc_node': other.hlc_node,
+                    'hlc_drift': False,
+                }
+            ],
+        )
         self.assertEqual(stamp(sale.kkt_receipt_ids), (ahead, 1))
         self.assertEqual(stamp(refund.kkt_receipt_ids), (ahead, 2))
         self.assertEqual((other.hlc_local_time, other.hlc_logical_counter), (ahead, 2))
@@ -436,9 +508,19 @@ class TestSale(CronMixinCase, KktSaleCommon):
     def test_malformed_stamps_never_stop_a_sale(self):
         good = {'local_time': now_ms(), 'logical_counter': 0, 'node': 'till-1'}
         for raw in (
-            17, True, [good], {'local_time': now_ms()}, "nul \x00", "half a pair \ud800", 'x' * 100_000,
-            {**good, 'local_time': True}, {**good, 'local_time': 10 ** 30}, {**good, 'local_time': {'deep': [[[[{}]]]]}},
-            {**good, 'node': "nul \x00"}, {**good, 'node': "half a pair \ud800"}, {**good, 'node': 'x' * 100_000},
+            17,
+            True,
+            [good],
+            {'local_time': now_ms()},
+            "nul \x00",
+            "half a pair \ud800",
+            'x' * 100_000,
+            {**good, 'local_time': True},
+            {**good, 'local_time': 10**30},
+            {**good, 'local_time': {'deep': [[[[{}]]]]}},
+            {**good, 'node': "nul \x00"},
+            {**good, 'node': "half a pair \ud800"},
+            {**good, 'node': 'x' * 100_000},
         ):
             with self.subTest(raw=repr(raw)[:80]):
                 order = self._sell_stamped(raw)

@@ -41,12 +41,27 @@ class TestKktTours(PatientBrowser, KktCommon, TestPointOfSaleHttpCommon):
     def test_sale_and_refund(self):
         sale, refund = self._run_tour('KktSaleAndRefundTour')
         receipts = (sale + refund).kkt_receipt_ids.sorted('fd_number')
-        self.assertRecordValues(receipts, [
-            {'pos_order_id': sale.id, 'state': 'pending', 'operation_type': '1', 'fd_number': 1, 'hlc_drift': False,
-             'refunded_receipt_id': False},
-            {'pos_order_id': refund.id, 'state': 'pending', 'operation_type': '2', 'fd_number': 2, 'hlc_drift': False,
-             'refunded_receipt_id': sale.kkt_receipt_ids.id},
-        ])
+        self.assertRecordValues(
+            receipts,
+            [
+                {
+                    'pos_order_id': sale.id,
+                    'state': 'pending',
+                    'operation_type': '1',
+                    'fd_number': 1,
+                    'hlc_drift': False,
+                    'refunded_receipt_id': False,
+                },
+                {
+                    'pos_order_id': refund.id,
+                    'state': 'pending',
+                    'operation_type': '2',
+                    'fd_number': 2,
+                    'hlc_drift': False,
+                    'refunded_receipt_id': sale.kkt_receipt_ids.id,
+                },
+            ],
+        )
         # The computer's clock ran ahead, then was set back: wall clocks alone would put the refund before the sale.
         history = [till_stamp(sale), stamp(receipts[0]), till_stamp(refund), stamp(receipts[1])]
         self.assertEqual(history, sorted(set(history)), "cause before effect: till, register, till, register")
@@ -54,10 +69,13 @@ class TestKktTours(PatientBrowser, KktCommon, TestPointOfSaleHttpCommon):
 
     def test_offline_sale(self):
         offline, online = self._run_tour('KktOfflineTour')
-        self.assertRecordValues((offline + online).kkt_receipt_ids.sorted('fd_number'), [
-            {'pos_order_id': offline.id, 'state': 'pending', 'operation_type': '1'},
-            {'pos_order_id': online.id, 'state': 'pending', 'operation_type': '1'},
-        ])
+        self.assertRecordValues(
+            (offline + online).kkt_receipt_ids.sorted('fd_number'),
+            [
+                {'pos_order_id': offline.id, 'state': 'pending', 'operation_type': '1'},
+                {'pos_order_id': online.id, 'state': 'pending', 'operation_type': '1'},
+            ],
+        )
         self.assertLess(till_stamp(offline), till_stamp(online))
 
     # -- the icon, right from the start ------------------------------------------------------------------------------------
@@ -74,12 +92,22 @@ class TestKktTours(PatientBrowser, KktCommon, TestPointOfSaleHttpCommon):
         self.assertEqual(self.register.get_health()['waiting'], 1, "it waits still: to look changes nothing")
 
     def _make_wait(self, **since):
-        self.env['kkt.receipt'].sudo().create({
-            'register_id': self.register.id, 'fd_number': 1, 'fiscal_sign': "1", 'queue_number': 1, 'payload': "{}",
-            'protocol': 'http', 'document_type': 'shift_open', 'state': 'pending'})
+        self.env['kkt.receipt'].sudo().create(
+            {
+                'register_id': self.register.id,
+                'fd_number': 1,
+                'fiscal_sign': "1",
+                'queue_number': 1,
+                'payload': "{}",
+                'protocol': 'http',
+                'document_type': 'shift_open',
+                'state': 'pending',
+            }
+        )
         self.env.flush_all()
         self.env.cr.execute(
-            "UPDATE kkt_receipt SET create_date = clock_timestamp() AT TIME ZONE 'UTC' - %s", [timedelta(**since)])
+            "UPDATE kkt_receipt SET create_date = clock_timestamp() AT TIME ZONE 'UTC' - %s", [timedelta(**since)]
+        )
         self.env.invalidate_all()
 
     def test_status_green(self):
@@ -125,7 +153,8 @@ class TestKktTours(PatientBrowser, KktCommon, TestPointOfSaleHttpCommon):
     def test_paper_without_a_document(self):
         self._prepare_paper()
         self.env['product.product'].search([('name', '=', "Desk Pad")]).taxes_id = self.env['account.tax'].create(
-            {'name': "Riddle", 'amount': 21})
+            {'name': "Riddle", 'amount': 21}
+        )
         order = self._run_tour('KktUnbuiltTour')
         self.assertEqual(order.kkt_state, 'rejected')
 
@@ -142,7 +171,12 @@ class TestKktUnitJs(PatientBrowser, HttpCase):
     def test_unit(self):
         self.browser_js(
             f'/web/tests?headless&loglevel=2&preset=desktop&timeout=15000&id={hoot_id("@opterp_kkt_tests")}',
-            "", "", login='admin', timeout=120, success_signal="[HOOT] Test suite succeeded")
+            "",
+            "",
+            login='admin',
+            timeout=120,
+            success_signal="[HOOT] Test suite succeeded",
+        )
 
 
 def hoot_id(name):

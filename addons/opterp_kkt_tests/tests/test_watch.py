@@ -94,7 +94,8 @@ class TestWatch(WatchCommon):
     def test_steps_of_age(self):
         receipt = self._wait(minutes=59)
         for level, since in enumerate(
-                (timedelta(minutes=59), timedelta(hours=1), timedelta(days=1), timedelta(days=25), timedelta(days=30))):
+            (timedelta(minutes=59), timedelta(hours=1), timedelta(days=1), timedelta(days=25), timedelta(days=30))
+        ):
             with self.subTest(since=since):
                 self._write_sql(receipt, create_date=self.env.cr.now() - since + timedelta(seconds=1))
                 self._forget()
@@ -119,8 +120,10 @@ class TestWatch(WatchCommon):
         self._wait(minutes=1)
         deadline = fields.Datetime.to_string(receipt.create_date + timedelta(days=30))
         alarm = self._assert_alarm('overdue', self.register, level=3)
-        self.assertEqual(alarm.facts, {
-            'count': 2, 'oldest': fields.Datetime.to_string(receipt.create_date), 'deadline': deadline, 'reason': None})
+        self.assertEqual(
+            alarm.facts,
+            {'count': 2, 'oldest': fields.Datetime.to_string(receipt.create_date), 'deadline': deadline, 'reason': None},
+        )
         self.assertIn("(OFD): 2,", alarm.happened)
         self.assertIn("blocks", alarm.meaning)
         self.assertIn("Call the OFD today", alarm.to_do)
@@ -287,7 +290,8 @@ class TestWatch(WatchCommon):
                 self._let_pass(minutes=5)
                 self._assert_alarm('crons', self.ofd)
                 self.env.ref(DELIVERY_CRONS[1]).sudo().write(
-                    {'active': True, 'lastcall': fields.Datetime.now(), 'failure_count': 0})
+                    {'active': True, 'lastcall': fields.Datetime.now(), 'failure_count': 0}
+                )
                 self._assert_none()
                 self._end_waiting(receipt)
 
@@ -302,16 +306,25 @@ class TestTelling(WatchCommon):
         cls.cashier = cls._create_user('cashier', 'base.group_user,point_of_sale.group_pos_user')
         foreign = cls.env['res.company'].create({'name': "Another Shop"})
         cls.foreigner = cls._create_user(
-            'foreigner', 'base.group_user,opterp_kkt.group_fiscal_admin', company_id=foreign.id, company_ids=foreign.ids)
+            'foreigner', 'base.group_user,opterp_kkt.group_fiscal_admin', company_id=foreign.id, company_ids=foreign.ids
+        )
 
     def test_fiscal_administrators_of_the_company(self):
         gone = self._create_user('gone', 'base.group_user,opterp_kkt.group_fiscal_admin', active=False)
         self._sell_unbuildable()
         self._watch()
-        self.assertRecordValues(self._activities(), [{
-            'res_model': 'kkt.register', 'res_id': self.register.id, 'automated': True,
-            'activity_type_id': self.env.ref('opterp_kkt.mail_activity_type_alarm').id,
-            'date_deadline': fields.Date.context_today(self.register)}])
+        self.assertRecordValues(
+            self._activities(),
+            [
+                {
+                    'res_model': 'kkt.register',
+                    'res_id': self.register.id,
+                    'automated': True,
+                    'activity_type_id': self.env.ref('opterp_kkt.mail_activity_type_alarm').id,
+                    'date_deadline': fields.Date.context_today(self.register),
+                }
+            ],
+        )
         for user in (self.cashier, self.foreigner, gone):
             self.assertFalse(self._activities(user), user.login)
 
@@ -374,8 +387,12 @@ class TestTelling(WatchCommon):
         self.delivery.write({'hold_cause': 'refused', 'hold_reason': "422"})
         self._watch()
         alarm = self._alarms()
-        with patch.object(type(alarm), '_get_texts', autospec=True, side_effect=lambda self: self._get_held_texts(
-                {'name': self.env.lang, 'document': False, 'reason': "422"})):
+        with patch.object(
+            type(alarm),
+            '_get_texts',
+            autospec=True,
+            side_effect=lambda self: self._get_held_texts({'name': self.env.lang, 'document': False, 'reason': "422"}),
+        ):
             self.env['res.lang']._activate_lang('ru_RU')
             self.admin.lang = 'ru_RU'
             alarm._refresh_activities()

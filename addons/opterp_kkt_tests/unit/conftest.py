@@ -27,9 +27,7 @@ def authority(tmp_path_factory):
     path = tmp_path_factory.mktemp("tls")
     command = "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost"
     command += " -addext subjectAltName=DNS:localhost"
-    subprocess.run(
-        [*command.split(), "-keyout", path / "key", "-out", path / "crt"], check=True, capture_output=True
-    )
+    subprocess.run([*command.split(), "-keyout", path / "key", "-out", path / "crt"], check=True, capture_output=True)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(path / "crt", path / "key")
     return str(path / "crt"), context

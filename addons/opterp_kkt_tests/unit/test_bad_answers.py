@@ -35,19 +35,35 @@ scalars = nasty | words | st.text() | st.integers() | st.floats()
 values = st.recursive(scalars, lambda some: st.lists(some) | st.dictionaries(words | st.text(), some), max_leaves=9)
 acknowledging = st.fixed_dictionaries(
     {"status": st.sampled_from(["accepted", "queued", "processing"]), "idempotency_key": st.just(KEY)},
-    optional={"server_time": values, "ofd_id": values})
+    optional={"server_time": values, "ofd_id": values},
+)
 refusing = st.fixed_dictionaries({"error": st.dictionaries(st.sampled_from(["code", "message"]), values)})
 nested = st.builds(
-    lambda part, depth: part * depth, st.sampled_from(["[", '{"a":', '{"error":', '["', "<"]), st.integers(1, 9000))
+    lambda part, depth: part * depth, st.sampled_from(["[", '{"a":', '{"error":', '["', "<"]), st.integers(1, 9000)
+)
 texts = (values | acknowledging | refusing).map(json.dumps)
 bodies = st.binary() | texts.map(str.encode) | nested.map(str.encode) | texts.map(lambda text: text.encode("utf-16"))
 statuses = st.sampled_from([200, 201, 204, 301, 400, 401, 404, 409, 413, 422, 429, 500, 503]) | st.integers(200, 999)
 latin = st.text(st.characters(max_codepoint=255, exclude_characters="\r\n"), max_size=60)
 headers = st.dictionaries(
     st.sampled_from(["Content_Type", "Retry_After", "Date", "Location", "Server", "Set_Cookie", "Warning"]),
-    latin | st.sampled_from(["application/json", "text/html; charset=utf-16", "5", "-1", "1e9", "9" * 400, "nan", "٣",
-                             "Wed, 21 Oct 2026 07:28:00 GMT", "Wed, 21 Oct 99999 07:28:00 GMT",
-                             "Fri, 31 Dec 0001 23:59:59 -2359"]))
+    latin
+    | st.sampled_from(
+        [
+            "application/json",
+            "text/html; charset=utf-16",
+            "5",
+            "-1",
+            "1e9",
+            "9" * 400,
+            "nan",
+            "٣",
+            "Wed, 21 Oct 2026 07:28:00 GMT",
+            "Wed, 21 Oct 99999 07:28:00 GMT",
+            "Fri, 31 Dec 0001 23:59:59 -2359",
+        ]
+    ),
+)
 
 
 def assert_proper(answer):
@@ -140,7 +156,9 @@ starts = st.sampled_from([
 ])  # fmt: skip
 chunked = st.builds(
     lambda size, body: size + b"\r\n" + body + b"\r\n0\r\n\r\n",
-    st.sampled_from([b"5", b"-5", b"+5", b"0x5", b"FFFFFFFFFFFFFFFF", b"5;" + b"x" * 70_000, b"", b"\x00", b"g"]), bodies)
+    st.sampled_from([b"5", b"-5", b"+5", b"0x5", b"FFFFFFFFFFFFFFFF", b"5;" + b"x" * 70_000, b"", b"\x00", b"g"]),
+    bodies,
+)
 
 
 @given(start=starts, frame=framed, body=bodies | chunked, keep=st.floats(0, 1), parts=st.integers(1, 3))
@@ -161,8 +179,13 @@ def test_a_broken_answer_is_never_a_verdict_that_was_not_given(line, start, fram
     assert transport.send(SECOND).outcome is A, "the next document has its own answer"
 
 
-@given(status=statuses, more=st.sampled_from([b"\r\n", b"x", ACK]) | st.builds(
-    lambda status, body: b"HTTP/1.1 %d X\r\nContent-Length: %d\r\n\r\n" % (status, len(body)) + body, statuses, bodies))
+@given(
+    status=statuses,
+    more=st.sampled_from([b"\r\n", b"x", ACK])
+    | st.builds(
+        lambda status, body: b"HTTP/1.1 %d X\r\nContent-Length: %d\r\n\r\n" % (status, len(body)) + body, statuses, bodies
+    ),
+)
 @settings(max_examples=EXAMPLES, deadline=None)
 def test_what_is_said_unasked_is_no_answer_to_the_next_document(line, status, more):
     transport, peer = line

@@ -221,14 +221,14 @@ class AnyHistory(RuleBasedStateMachine):
     """
 
     @initialize(
-        failures=st.integers(1, 3), successes=st.integers(1, 3), timeout=st.sampled_from([1, 10, 60]),
+        failures=st.integers(1, 3),
+        successes=st.integers(1, 3),
+        timeout=st.sampled_from([1, 10, 60]),
         seconds=st.sampled_from([5, 15, 100]),
     )
     def start(self, failures, successes, timeout, seconds):
         self.seconds = seconds
-        self.b = Breaker(
-            failure_threshold=failures, success_threshold=successes, recovery_timeout=timeout
-        )
+        self.b = Breaker(failure_threshold=failures, success_threshold=successes, recovery_timeout=timeout)
         self.now = NOW
         self.begun = []  # attempts under way, probes or not
         self.attempts = 0

@@ -1,4 +1,5 @@
 """Who numbers and signs: the emulated register at once, one elsewhere by its answer. And the envelope, byte for byte."""
+
 import hashlib
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
@@ -12,12 +13,37 @@ from opterp_kkt.transports import PROTOCOLS, Contents, translate
 
 MOSCOW = ZoneInfo("Europe/Moscow")
 BODY = {
-    "code": 3, "fiscalDocumentFormatVer": 4, "operationType": 1, "operator": "Иванова А. А.", "user": 'ООО "Оптика"',
-    "userInn": "7700123459  ", "kktRegId": "0000000000000001    ", "retailPlaceAddress": "Москва, Тверская 1",
-    "retailPlace": "Салон", "appliedTaxationType": 1, "fnsUrl": "www.nalog.gov.ru", "items": [{
-        "name": "Оправа «Нева»", "price": 84990, "quantity": 1.5, "sum": 127485, "nds": 11, "ndsSum": 22989, "paymentType": 4,
-        "productType": 1, "itemsQuantityMeasure": 0}],
-    "totalSum": 127485, "cashTotalSum": 127485, "ecashTotalSum": 0, "prepaidSum": 0, "creditSum": 0, "provisionSum": 0}
+    "code": 3,
+    "fiscalDocumentFormatVer": 4,
+    "operationType": 1,
+    "operator": "Иванова А. А.",
+    "user": 'ООО "Оптика"',
+    "userInn": "7700123459  ",
+    "kktRegId": "0000000000000001    ",
+    "retailPlaceAddress": "Москва, Тверская 1",
+    "retailPlace": "Салон",
+    "appliedTaxationType": 1,
+    "fnsUrl": "www.nalog.gov.ru",
+    "items": [
+        {
+            "name": "Оправа «Нева»",
+            "price": 84990,
+            "quantity": 1.5,
+            "sum": 127485,
+            "nds": 11,
+            "ndsSum": 22989,
+            "paymentType": 4,
+            "productType": 1,
+            "itemsQuantityMeasure": 0,
+        }
+    ],
+    "totalSum": 127485,
+    "cashTotalSum": 127485,
+    "ecashTotalSum": 0,
+    "prepaidSum": 0,
+    "creditSum": 0,
+    "provisionSum": 0,
+}
 NUMBERS = Numbers("9999000000000001", 42, 2, 5, datetime(2026, 11, 24, 0, 30))
 # Version 19.0.1.1.0 wrote this for the same sale. What it stored is sent, looked up and compared by these bytes for ever.
 GOLDEN = (
@@ -29,20 +55,27 @@ GOLDEN = (
     '"sum":127485,"nds":11,"ndsSum":22989,"paymentType":4,"productType":1,"itemsQuantityMeasure":0}],"totalSum":127485,'
     '"cashTotalSum":127485,"ecashTotalSum":0,"prepaidSum":0,"creditSum":0,"provisionSum":0,"dateTime":1795480200,'
     '"shiftNumber":2,"requestNumber":5,"fiscalDriveNumber":"9999000000000001","fiscalDocumentNumber":42,'
-    '"fiscalSign":3242137190}}')
+    '"fiscalSign":3242137190}}'
+)
 
 
 def get_contents(document):
     return Contents(
-        "db.key", "receipt", "9999000000000001", "0000000000000001", 42, Timestamp(1764000000123, 7, "0123456789ab"), document)
+        "db.key", "receipt", "9999000000000001", "0000000000000001", 42, Timestamp(1764000000123, 7, "0123456789ab"), document
+    )
 
 
 def test_payload_is_what_it_was_byte_for_byte():
     document, fiscal_data = Emulator().sign(BODY, NUMBERS)
     assert PROTOCOLS["http"].encode(get_contents(document)) == GOLDEN
     assert fiscal_data._asdict() == {
-        "fiscal_drive_number": "9999000000000001", "fd_number": 42, "shift_number": 2, "receipt_number": 5,
-        "fiscal_sign": "3242137190", "qr": "t=20261124T0030&s=1274.85&fn=9999000000000001&i=42&fp=3242137190&n=1"}
+        "fiscal_drive_number": "9999000000000001",
+        "fd_number": 42,
+        "shift_number": 2,
+        "receipt_number": 5,
+        "fiscal_sign": "3242137190",
+        "qr": "t=20261124T0030&s=1274.85&fn=9999000000000001&i=42&fp=3242137190&n=1",
+    }
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)

@@ -24,8 +24,14 @@ KOPECKS = st.integers(0, 10**9)
 
 TODAY = date(2026, 11, 24)
 HEAD = {
-    "operator": "Анна", "user": "ООО «Оптика»", "userInn": "7700123459", "kktRegId": "0000000001012345",
-    "retailPlaceAddress": "Москва, Тверская ул., 1", "retailPlace": "Оптика — Нева", "appliedTaxationType": 1}
+    "operator": "Анна",
+    "user": "ООО «Оптика»",
+    "userInn": "7700123459",
+    "kktRegId": "0000000001012345",
+    "retailPlaceAddress": "Москва, Тверская ул., 1",
+    "retailPlace": "Оптика — Нева",
+    "appliedTaxationType": 1,
+}
 
 
 def number(body, moment, fiscalDriveNumber, fiscalDocumentNumber, shiftNumber, requestNumber):
@@ -100,13 +106,16 @@ def test_discount_goes_to_each_in_proportion():
     assert [i.total for i in fitted] == [798718, 76272]
 
 
-@pytest.mark.parametrize(("totals", "paid"), [
-    ([84990, -100000], -15010),
-    ([-100], -100),
-    ([0, -100], -100),
-    ([0], 100),
-    ([], 0),
-])
+@pytest.mark.parametrize(
+    ("totals", "paid"),
+    [
+        ([84990, -100000], -15010),
+        ([-100], -100),
+        ([0, -100], -100),
+        ([0], 100),
+        ([], 0),
+    ],
+)
 def test_discounts_larger_than_the_goods(totals, paid):
     with pytest.raises(DocumentError) as refusal:
         fit_items([item(total) for total in totals], paid)
@@ -139,24 +148,28 @@ def test_both_documents_of_an_exchange_add_up(data, one, two):
         assert all(amount >= 0 for amount in shared.values())
 
 
-@pytest.mark.parametrize(("paid", "total", "other", "shared"), [
-    ({"cash": 1000}, 1000, 0, {"cash": 1000}),
-    ({"cash": 400, "ecash": 600}, 1000, 0, {"cash": 400, "ecash": 600}),
-    ({"ecash": 1000, "cash": -100}, 900, 0, {"ecash": 900}),
-    ({"ecash": 500, "credit": 500, "cash": -100}, 900, 0, {"credit": 500, "ecash": 400}),
-    ({"ecash": 500, "prepaid": 600, "cash": -100}, 1000, 0, {"prepaid": 600, "ecash": 400}),
-    ({}, 0, 0, {"cash": 0}),
-    ({}, 1000, 1000, {"cash": 1000}),
-    ({"ecash": 700}, 1000, 300, {"ecash": 1000}),
-    ({"ecash": -700}, 300, 1000, {"ecash": 300}),
-    ({"cash": 849}, 850, 0, {"cash": 849}),
-])
+@pytest.mark.parametrize(
+    ("paid", "total", "other", "shared"),
+    [
+        ({"cash": 1000}, 1000, 0, {"cash": 1000}),
+        ({"cash": 400, "ecash": 600}, 1000, 0, {"cash": 400, "ecash": 600}),
+        ({"ecash": 1000, "cash": -100}, 900, 0, {"ecash": 900}),
+        ({"ecash": 500, "credit": 500, "cash": -100}, 900, 0, {"credit": 500, "ecash": 400}),
+        ({"ecash": 500, "prepaid": 600, "cash": -100}, 1000, 0, {"prepaid": 600, "ecash": 400}),
+        ({}, 0, 0, {"cash": 0}),
+        ({}, 1000, 1000, {"cash": 1000}),
+        ({"ecash": 700}, 1000, 300, {"ecash": 1000}),
+        ({"ecash": -700}, 300, 1000, {"ecash": 300}),
+        ({"cash": 849}, 850, 0, {"cash": 849}),
+    ],
+)
 def test_who_paid_what(paid, total, other, shared):
     assert share_payments(paid, total, other, 1) == shared
 
 
-@pytest.mark.parametrize(("paid", "total", "other"), [
-    ({"cash": 1000}, 1002, 0), ({"cash": 1000}, 998, 0), ({}, 2, 0), ({"cash": 700}, 1000, 200)])
+@pytest.mark.parametrize(
+    ("paid", "total", "other"), [({"cash": 1000}, 1002, 0), ({"cash": 1000}, 998, 0), ({}, 2, 0), ({"cash": 700}, 1000, 200)]
+)
 def test_payments_that_do_not_add_up(paid, total, other):
     with pytest.raises(DocumentError) as refusal:
         share_payments(paid, total, other, 1)
@@ -183,21 +196,64 @@ def test_a_receipt_field_by_field():
     solution = item(169980, "2", "Раствор — 360 мл", 11)
     body = settle([frame, solution], {"cash": 59980, "ecash": 1000000}, propertiesData="123")
     document = number(
-        body, datetime(2026, 11, 24, 12, 30), shiftNumber=7, requestNumber=3, fiscalDriveNumber="9999078900001341",
-        fiscalDocumentNumber=5548)
+        body,
+        datetime(2026, 11, 24, 12, 30),
+        shiftNumber=7,
+        requestNumber=3,
+        fiscalDriveNumber="9999078900001341",
+        fiscalDocumentNumber=5548,
+    )
     assert document == {
-        "code": 3, "fiscalDocumentFormatVer": 4, "operationType": 1, "operator": "Анна", "user": 'ООО "Оптика"',
-        "userInn": "7700123459  ", "kktRegId": "0000000001012345    ", "retailPlaceAddress": "Москва, Тверская ул., 1",
-        "retailPlace": "Оптика - Нева", "appliedTaxationType": 1, "propertiesData": "123", "fnsUrl": "www.nalog.gov.ru",
+        "code": 3,
+        "fiscalDocumentFormatVer": 4,
+        "operationType": 1,
+        "operator": "Анна",
+        "user": 'ООО "Оптика"',
+        "userInn": "7700123459  ",
+        "kktRegId": "0000000001012345    ",
+        "retailPlaceAddress": "Москва, Тверская ул., 1",
+        "retailPlace": "Оптика - Нева",
+        "appliedTaxationType": 1,
+        "propertiesData": "123",
+        "fnsUrl": "www.nalog.gov.ru",
         "items": [
-            {"name": 'Оправа "Нева"', "price": 890000, "quantity": 1, "sum": 890000, "nds": 6,
-             "paymentType": 4, "productType": 1, "itemsQuantityMeasure": 0},
-            {"name": "Раствор - 360 мл", "price": 84990, "quantity": 2, "sum": 169980, "nds": 11, "ndsSum": 30652,
-             "paymentType": 4, "productType": 1, "itemsQuantityMeasure": 0}],
-        "totalSum": 1059980, "cashTotalSum": 59980, "ecashTotalSum": 1000000, "prepaidSum": 0, "creditSum": 0, "provisionSum": 0,
-        "ndsNo": 890000, "amountsReceiptNds": {"amountsNds": [{"nds": 11, "ndsSum": 30652}]},
-        "dateTime": datetime(2026, 11, 24, 12, 30, tzinfo=UTC).timestamp(), "shiftNumber": 7, "requestNumber": 3,
-        "fiscalDriveNumber": "9999078900001341", "fiscalDocumentNumber": 5548, "fiscalSign": document["fiscalSign"]}
+            {
+                "name": 'Оправа "Нева"',
+                "price": 890000,
+                "quantity": 1,
+                "sum": 890000,
+                "nds": 6,
+                "paymentType": 4,
+                "productType": 1,
+                "itemsQuantityMeasure": 0,
+            },
+            {
+                "name": "Раствор - 360 мл",
+                "price": 84990,
+                "quantity": 2,
+                "sum": 169980,
+                "nds": 11,
+                "ndsSum": 30652,
+                "paymentType": 4,
+                "productType": 1,
+                "itemsQuantityMeasure": 0,
+            },
+        ],
+        "totalSum": 1059980,
+        "cashTotalSum": 59980,
+        "ecashTotalSum": 1000000,
+        "prepaidSum": 0,
+        "creditSum": 0,
+        "provisionSum": 0,
+        "ndsNo": 890000,
+        "amountsReceiptNds": {"amountsNds": [{"nds": 11, "ndsSum": 30652}]},
+        "dateTime": datetime(2026, 11, 24, 12, 30, tzinfo=UTC).timestamp(),
+        "shiftNumber": 7,
+        "requestNumber": 3,
+        "fiscalDriveNumber": "9999078900001341",
+        "fiscalDocumentNumber": 5548,
+        "fiscalSign": document["fiscalSign"],
+    }
     assert tlv.decode(tlv.encode(document)) == document
 
 
@@ -221,12 +277,22 @@ def taxed(price, quantity, percent, rounding, included, rate):
 @st.composite
 def baskets(draw):
     """Lines as shops have them, a discount of so many roubles, a rounding of the cash, several payments and change."""
-    lines = draw(st.lists(st.builds(
-        lambda price, quantity, percent, included, rate: item(
-            taxed(price, quantity, percent, ROUND_HALF_UP, included, rate), quantity, vat_rate=rate),
-        st.integers(0, 10**7), st.integers(1, 30_000).map(lambda n: Decimal(n) / 1000) | st.integers(1, 200).map(Decimal),
-        st.sampled_from([0, 0, 5, 10, 33, 100]), st.booleans(), st.sampled_from([2, 4, 5, 6, 7, 8, 11, 12])),
-        min_size=1, max_size=8))
+    lines = draw(
+        st.lists(
+            st.builds(
+                lambda price, quantity, percent, included, rate: item(
+                    taxed(price, quantity, percent, ROUND_HALF_UP, included, rate), quantity, vat_rate=rate
+                ),
+                st.integers(0, 10**7),
+                st.integers(1, 30_000).map(lambda n: Decimal(n) / 1000) | st.integers(1, 200).map(Decimal),
+                st.sampled_from([0, 0, 5, 10, 33, 100]),
+                st.booleans(),
+                st.sampled_from([2, 4, 5, 6, 7, 8, 11, 12]),
+            ),
+            min_size=1,
+            max_size=8,
+        )
+    )
     gross = sum(line.total for line in lines)
     discount = draw(st.sampled_from([0, 0, gross // 3, min(gross, 50_000)]))
     total = gross - discount
@@ -317,9 +383,12 @@ def test_a_third_off_odd_prices():
     """6 × 33 % off 99.99, 149.95 and 333.33 are 401.96, 602.80 and 1339.99, of which the first two can't be a price × 6."""
     body = settle([item(40196, "6", vat_rate=11), item(60280, "6", vat_rate=11), item(133999, "6", vat_rate=11)])
     assert stated(body) == [
-        (2, 6700, 13400, 11, 2416), (4, 6699, 26796, 11, 4832),
-        (4, 10047, 40188, 11, 7247), (2, 10046, 20092, 11, 3623),
-        (6, 22333, 133999, 11, 24164)]
+        (2, 6700, 13400, 11, 2416),
+        (4, 6699, 26796, 11, 4832),
+        (4, 10047, 40188, 11, 7247),
+        (2, 10046, 20092, 11, 3623),
+        (6, 22333, 133999, 11, 24164),
+    ]
 
 
 def test_chain_by_the_metre():
@@ -333,8 +402,9 @@ def test_two_payments_with_change():
     assert (body["ecashTotalSum"], body["cashTotalSum"], body["totalSum"]) == (50000, 34990, 84990)
 
 
-@pytest.mark.parametrize(("paid", "method"), [
-    ({"credit": 890000}, 6), ({"credit": 800000, "cash": 90000}, 5), ({"ecash": 890000}, 4)])
+@pytest.mark.parametrize(
+    ("paid", "method"), [({"credit": 890000}, 6), ({"credit": 800000, "cash": 90000}, 5), ({"ecash": 890000}, 4)]
+)
 def test_on_account(paid, method):
     assert settle([item(890000)], paid)["items"][0]["paymentType"] == method
 
@@ -373,30 +443,48 @@ def test_four_for_ten_roubles_and_two_kopecks():
     assert [(p.quantity, p.price, p.total) for p in item(1002, "4").split()] == [(2, 251, 502), (2, 250, 500)]
 
 
-@pytest.mark.parametrize(("items", "paid", "values"), [
-    ([], {}, {"code": "no_items"}),
-    ([item(1), item(100, "0")], {"cash": 101}, {"code": "quantity", "line": 2}),
-    ([item(100, "-1")], {"cash": 100}, {"code": "quantity", "line": 1}),
-    ([item(100, "0.1234567")], {"cash": 100}, {"code": "decimals", "line": 1, "field": 1023}),
-    ([item(100)], {"cash": 200, "ecash": -100}, {"code": "payments"}),
-    ([item(100), item(-300)], {"cash": -200}, {"code": "negative_total"}),
-    ([item(10**14, "0.1")], {"cash": 10**14}, {"code": "too_large", "line": 1}),
-    ([item(2**47), item(2**47)], {"cash": 2**48}, {"code": "too_large"}),
-    ([item(-5), item(105, vat_rate=1)], {"cash": 100}, {"code": "vat_day", "line": 2, "field": 1199, "rate": 1, "day": TODAY}),
-    ([item(100, vat_rate=13)], {"cash": 100}, {"code": "vat_day", "line": 1}),
-    ([item(100, subject=33)], {"cash": 100}, {"code": "marked", "line": 1, "field": 1212}),
-    ([item(1002, "4"), item(-2), item(5, name="™")], {"cash": 1005}, {"code": "missing", "line": 3, "field": 1030, "name": "™"}),
-])
+@pytest.mark.parametrize(
+    ("items", "paid", "values"),
+    [
+        ([], {}, {"code": "no_items"}),
+        ([item(1), item(100, "0")], {"cash": 101}, {"code": "quantity", "line": 2}),
+        ([item(100, "-1")], {"cash": 100}, {"code": "quantity", "line": 1}),
+        ([item(100, "0.1234567")], {"cash": 100}, {"code": "decimals", "line": 1, "field": 1023}),
+        ([item(100)], {"cash": 200, "ecash": -100}, {"code": "payments"}),
+        ([item(100), item(-300)], {"cash": -200}, {"code": "negative_total"}),
+        ([item(10**14, "0.1")], {"cash": 10**14}, {"code": "too_large", "line": 1}),
+        ([item(2**47), item(2**47)], {"cash": 2**48}, {"code": "too_large"}),
+        (
+            [item(-5), item(105, vat_rate=1)],
+            {"cash": 100},
+            {"code": "vat_day", "line": 2, "field": 1199, "rate": 1, "day": TODAY},
+        ),
+        ([item(100, vat_rate=13)], {"cash": 100}, {"code": "vat_day", "line": 1}),
+        ([item(100, subject=33)], {"cash": 100}, {"code": "marked", "line": 1, "field": 1212}),
+        (
+            [item(1002, "4"), item(-2), item(5, name="™")],
+            {"cash": 1005},
+            {"code": "missing", "line": 3, "field": 1030, "name": "™"},
+        ),
+    ],
+)
 def test_what_can_not_be_settled(items, paid, values):
     with pytest.raises(DocumentError) as refusal:
         settlement(1, items, paid, HEAD, TODAY)
     assert {"code": refusal.value.code, **{k: v for k, v in refusal.value.values.items() if k in values}} == values
 
 
-@pytest.mark.parametrize(("head", "code", "field"), [
-    ({"retailPlace": "™"}, "missing", 1187), ({"user": None}, "missing", 1048), ({"userInn": ""}, "missing", 1018),
-    ({"kktRegId": "1" * 21}, "length", 1037), ({"appliedTaxationType": "1"}, "value", 1055),
-    ({"colour": "red"}, "unknown", "colour")])
+@pytest.mark.parametrize(
+    ("head", "code", "field"),
+    [
+        ({"retailPlace": "™"}, "missing", 1187),
+        ({"user": None}, "missing", 1048),
+        ({"userInn": ""}, "missing", 1018),
+        ({"kktRegId": "1" * 21}, "length", 1037),
+        ({"appliedTaxationType": "1"}, "value", 1055),
+        ({"colour": "red"}, "unknown", "colour"),
+    ],
+)
 def test_a_head_that_does_not_do(head, code, field):
     with pytest.raises(DocumentError) as refusal:
         settle([item(100)], **head)
@@ -420,17 +508,20 @@ def test_largest_document_and_one_more():
     assert (refusal.value.code, refusal.value.values["size"]) == ("size", tlv.LARGEST_DOCUMENT + 1)
 
 
-@pytest.mark.parametrize(("change", "code"), [
-    (lambda body: body["items"][0].update(price=84992), "price"),
-    (lambda body: body["items"][0].update(ndsSum=15325), "vat_amount"),
-    (lambda body: body["items"][0].pop("ndsSum"), "vat_amount"),
-    (lambda body: body.update(totalSum=1), "payments"),
-    (lambda body: body.update(cashTotalSum=1), "payments"),
-    (lambda body: body.update(ndsNo=0), "vat_totals"),
-    (lambda body: body.pop("ndsNo"), "vat_totals"),
-    (lambda body: body.update(nds18=15326), "vat_totals"),
-    (lambda body: body["items"][1].pop("productType"), "missing"),
-])
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        (lambda body: body["items"][0].update(price=84992), "price"),
+        (lambda body: body["items"][0].update(ndsSum=15325), "vat_amount"),
+        (lambda body: body["items"][0].pop("ndsSum"), "vat_amount"),
+        (lambda body: body.update(totalSum=1), "payments"),
+        (lambda body: body.update(cashTotalSum=1), "payments"),
+        (lambda body: body.update(ndsNo=0), "vat_totals"),
+        (lambda body: body.pop("ndsNo"), "vat_totals"),
+        (lambda body: body.update(nds18=15326), "vat_totals"),
+        (lambda body: body["items"][1].pop("productType"), "missing"),
+    ],
+)
 def test_a_document_is_checked_as_a_whole(change, code):
     body = settle([item(84990, vat_rate=11), item(500)])
     check(body)
@@ -440,18 +531,32 @@ def test_a_document_is_checked_as_a_whole(change, code):
     assert refusal.value.code == code
 
 
-@pytest.mark.parametrize(("quantity", "total", "price", "written"), [
-    ("2", 1602000, 801000, 2), ("1.5", 49500, 33000, 1.5), ("3", 100, 33, 3), ("0.333", 10989, 33000, 0.333)])
+@pytest.mark.parametrize(
+    ("quantity", "total", "price", "written"),
+    [("2", 1602000, 801000, 2), ("1.5", 49500, 33000, 1.5), ("3", 100, 33, 3), ("0.333", 10989, 33000, 0.333)],
+)
 def test_item(quantity, total, price, written):
     assert item(total, quantity, "Name", 12).as_json() == {
-        "name": "Name", "price": price, "quantity": written, "sum": total, "nds": 12, "ndsSum": vat.amount(total, 12),
-        "paymentType": 4, "productType": 1, "itemsQuantityMeasure": 0}
+        "name": "Name",
+        "price": price,
+        "quantity": written,
+        "sum": total,
+        "nds": 12,
+        "ndsSum": vat.amount(total, 12),
+        "paymentType": 4,
+        "productType": 1,
+        "itemsQuantityMeasure": 0,
+    }
 
 
 def test_texts_of_documents_of_before_are_fitted_too():
     old = {"code": 3, "user": "ООО «Оптика»", "items": [{"name": "Линзы – " + "N" * 200, "sum": 5}], "userInn": "7700123459"}
     assert fit_texts(old) == {
-        "code": 3, "user": 'ООО "Оптика"', "items": [{"name": "Линзы - " + "N" * 120, "sum": 5}], "userInn": "7700123459  "}
+        "code": 3,
+        "user": 'ООО "Оптика"',
+        "items": [{"name": "Линзы - " + "N" * 120, "sum": 5}],
+        "userInn": "7700123459  ",
+    }
 
 
 def test_text_is_strict_json():
@@ -463,15 +568,22 @@ def test_text_is_strict_json():
 # -- QR code -------------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("text", "moment", "kopecks"), [
-    # the example in order ED-7-20/662@ of the Federal Tax Service
-    ("t=20150720T1638&s=9999999.00&fn=000110000105&i=12345678&fp=123456&n=2", datetime(2015, 7, 20, 16, 38), 999999900),
-    # a receipt of 2018, from Vasfed's receipt_result_spec.rb
-    ("t=20181022T1936&s=0.01&fn=9999078900001341&i=5548&fp=787980846&n=1", datetime(2018, 10, 22, 19, 36), 1),
-])
+@pytest.mark.parametrize(
+    ("text", "moment", "kopecks"),
+    [
+        # the example in order ED-7-20/662@ of the Federal Tax Service
+        ("t=20150720T1638&s=9999999.00&fn=000110000105&i=12345678&fp=123456&n=2", datetime(2015, 7, 20, 16, 38), 999999900),
+        # a receipt of 2018, from Vasfed's receipt_result_spec.rb
+        ("t=20181022T1936&s=0.01&fn=9999078900001341&i=5548&fp=787980846&n=1", datetime(2018, 10, 22, 19, 36), 1),
+    ],
+)
 def test_qr_text_of_real_receipts(text, moment, kopecks):
     said = dict(part.split("=") for part in text.split("&"))
     document = {
-        "totalSum": kopecks, "fiscalDriveNumber": said["fn"], "fiscalDocumentNumber": int(said["i"]),
-        "fiscalSign": int(said["fp"]), "operationType": int(said["n"])}
+        "totalSum": kopecks,
+        "fiscalDriveNumber": said["fn"],
+        "fiscalDocumentNumber": int(said["i"]),
+        "fiscalSign": int(said["fp"]),
+        "operationType": int(said["n"]),
+    }
     assert qr_text(document, moment) == text

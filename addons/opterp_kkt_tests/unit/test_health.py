@@ -24,15 +24,18 @@ def test_all_is_well():
     assert codes(queues=[Queue(LATE - 1)]) == ([], [])
 
 
-@pytest.mark.parametrize("jobs, code", [
-    ([], "no_delivery_job"),
-    ([OFF], "no_delivery_job"),
-    ([SILENT, SILENT], "delivery_silent"),
-    ([SILENT, OFF], "delivery_silent"),
-    ([SET_BACK], "delivery_silent"),
-    ([FAILING, FAILING], "delivery_fails"),
-    ([FAILING, SILENT], "delivery_fails"),
-])
+@pytest.mark.parametrize(
+    "jobs, code",
+    [
+        ([], "no_delivery_job"),
+        ([OFF], "no_delivery_job"),
+        ([SILENT, SILENT], "delivery_silent"),
+        ([SILENT, OFF], "delivery_silent"),
+        ([SET_BACK], "delivery_silent"),
+        ([FAILING, FAILING], "delivery_fails"),
+        ([FAILING, SILENT], "delivery_fails"),
+    ],
+)
 def test_nothing_delivers(jobs, code):
     assert codes(delivery=jobs) == ([code], [])
     assert codes(delivery=jobs, delivering=True) == ([], []), "somebody does at this moment"
@@ -76,13 +79,16 @@ def test_texts_tell_how_long_and_how_many():
 ROW = {"held": False, "mode": "automatic", "state": "closed", "paused_for": None}
 
 
-@pytest.mark.parametrize("values, first", [
-    ({}, None),
-    ({"held": True, "mode": "forced_open"}, "held"),
-    ({"mode": "forced_open", "paused_for": 9}, "forced_open"),
-    ({"paused_for": 9, "state": "open"}, "paused"),
-    ({"paused_for": -9, "state": "half_open"}, "open"),
-    ({"mode": "disabled", "state": "open"}, None),
-])
+@pytest.mark.parametrize(
+    "values, first",
+    [
+        ({}, None),
+        ({"held": True, "mode": "forced_open"}, "held"),
+        ({"mode": "forced_open", "paused_for": 9}, "forced_open"),
+        ({"paused_for": 9, "state": "open"}, "paused"),
+        ({"paused_for": -9, "state": "half_open"}, "open"),
+        ({"mode": "disabled", "state": "open"}, None),
+    ],
+)
 def test_the_first_obstacle(values, first):
     assert obstacle(ROW | values) == first

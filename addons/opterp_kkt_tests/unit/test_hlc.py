@@ -185,9 +185,7 @@ def test_order_is_local_time_then_counter_then_node():
     assert sorted(reversed(ordered)) == ordered
 
 
-@pytest.mark.parametrize(
-    ("ahead", "within"), [(-HOUR, True), (0, True), (60_000, True), (60_001, False), (HOUR, False)]
-)
+@pytest.mark.parametrize(("ahead", "within"), [(-HOUR, True), (0, True), (60_000, True), (60_001, False), (HOUR, False)])
 def test_drift_is_bounded_ahead_only(ahead, within):
     assert within_drift(Timestamp(TEN + ahead, 0), TEN) is within
 

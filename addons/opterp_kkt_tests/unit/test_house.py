@@ -1,4 +1,5 @@
 """The house keeps its shape: who may import whom, how long things get, which words mean one thing."""
+
 import ast
 import re
 from pathlib import Path
@@ -21,8 +22,10 @@ OUTSIDE = {"odoo", "psycopg2", "redis", "requests", "urllib3", "socket", "ssl", 
 SUFFIXES = {".py", ".xml", ".js", ".md", ".html", ".csv", ".sql"}
 HOME = PRODUCT.parents[1]
 SOURCES = sorted(
-    path for path in [*PRODUCT.rglob("*"), *HOME.glob("*.md")]
-    if path.suffix in SUFFIXES and "__pycache__" not in path.parts and path.name != "tags.py")
+    path
+    for path in [*PRODUCT.rglob("*"), *HOME.glob("*.md")]
+    if path.suffix in SUFFIXES and "__pycache__" not in path.parts and path.name != "tags.py"
+)
 # Words that meant several things here, and what each would have to be called.
 HOMONYMS = {
     r"(?i)\boperators?\b": "the OFD, or a system administrator",

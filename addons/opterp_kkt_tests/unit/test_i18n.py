@@ -1,4 +1,5 @@
 """The Russian translation says everything, and says it with the same placeholders and markup."""
+
 import re
 from collections import Counter
 from pathlib import Path
@@ -70,6 +71,7 @@ def test_markup_is_kept(russian):
 
 def test_edges_are_kept(russian):
     """A message whose text ends with a line break, or begins with the full stop of what stands before it, goes on doing so."""
+
     def edges(text):
         return text.startswith("\n"), text.endswith("\n"), text.startswith(".")
 

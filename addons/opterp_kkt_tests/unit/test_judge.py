@@ -212,12 +212,15 @@ def head(at, **more):
     return {"at": at, "register": 7, "key": "k1", "held": False, "told": False, "tried": 1} | more
 
 
-@pytest.mark.parametrize("samples, words", [
-    ([head(0), head(50), head(101)], "not held, and nothing tries it, for 101 s"),
-    ([head(0), head(90, key="k2"), head(180, key="k2", tried=2), head(200, key="k2", tried=2)], None),
-    ([head(0, held=True), head(31, held=True)], "held, and nobody is told, for 31 s"),
-    ([head(0, held=True), head(29, held=True), head(31, held=True, told=True), head(500, held=True, told=True)], None),
-])
+@pytest.mark.parametrize(
+    "samples, words",
+    [
+        ([head(0), head(50), head(101)], "not held, and nothing tries it, for 101 s"),
+        ([head(0), head(90, key="k2"), head(180, key="k2", tried=2), head(200, key="k2", tried=2)], None),
+        ([head(0, held=True), head(31, held=True)], "held, and nobody is told, for 31 s"),
+        ([head(0, held=True), head(29, held=True), head(31, held=True, told=True), head(500, held=True, told=True)], None),
+    ],
+)
 def test_a_head_without_a_way_out_is_seen(samples, words):
     found = judge.heads_have_a_way_out(samples, untouched=100, untold=30)
     assert len(found) == bool(words) and (not words or words in found[0]), found
@@ -232,8 +235,18 @@ def test_at_the_end_all_is_delivered_or_handled():
 # --- PostgreSQL's notes ----------------------------------------------------------------------------------------
 
 BREAKER = {
-    "id": 4, "version": 0, "state": "closed", "mode": "automatic", "failure_count": 0, "failure_threshold": 5, "success_count": 0,
-    "success_threshold": 2, "recovery_timeout": 3, "retry_at": None, "probe_owner": None, "probe_until": None,
+    "id": 4,
+    "version": 0,
+    "state": "closed",
+    "mode": "automatic",
+    "failure_count": 0,
+    "failure_threshold": 5,
+    "success_count": 0,
+    "success_threshold": 2,
+    "recovery_timeout": 3,
+    "retry_at": None,
+    "probe_owner": None,
+    "probe_until": None,
 }
 BREAKER_OF = {3: 4}  # by OFD
 
@@ -254,17 +267,23 @@ def breaker_notes(*changes):
 
 
 def receipt_note(state, before="pending", epoch=1, key="k1", **more):
-    row = {"id": key, "register_id": 7, "idempotency_key": key, "fd_number": 1, "fiscal_drive_number": DRIVE,
-           "sent_to_id": 3}
+    row = {"id": key, "register_id": 7, "idempotency_key": key, "fd_number": 1, "fiscal_drive_number": DRIVE, "sent_to_id": 3}
     return {
-        "at": 2.5, "backend": 99, "relation": audit.RECEIPT, "before": row | {"state": before, "delivery_epoch": epoch},
-        "row": row | {"state": state, "delivery_epoch": epoch}} | more
+        "at": 2.5,
+        "backend": 99,
+        "relation": audit.RECEIPT,
+        "before": row | {"state": before, "delivery_epoch": epoch},
+        "row": row | {"state": state, "delivery_epoch": epoch},
+    } | more
 
 
 def holder_note(epoch, before=None, **more):
     return {
-        "at": 0.5, "relation": audit.HOLDER, "before": {"epoch": epoch - 1 if before is None else before},
-        "row": {"epoch": epoch, "register_id": 7}} | more
+        "at": 0.5,
+        "relation": audit.HOLDER,
+        "before": {"epoch": epoch - 1 if before is None else before},
+        "row": {"epoch": epoch, "register_id": 7},
+    } | more
 
 
 FAILURES = [{"failure_count": count} for count in (1, 2, 3, 4)]
@@ -306,8 +325,9 @@ def test_a_person_may_close_a_breaker():
 
 
 def test_a_wait_stored_by_a_clock_that_was_wrong_is_over():
-    notes = breaker_notes(*FAILURES, OPEN | {"retry_at": moment(3600)}, PROBE | {"probe_until": moment(3700)},
-                          PROBE | {"probe_owner": "other/8/1"})
+    notes = breaker_notes(
+        *FAILURES, OPEN | {"retry_at": moment(3600)}, PROBE | {"probe_until": moment(3700)}, PROBE | {"probe_owner": "other/8/1"}
+    )
     assert audit.violations(notes, [], BREAKER_OF) == []
 
 
@@ -323,13 +343,19 @@ def test_a_probe_whose_permit_ran_out_may_be_followed_by_another():
     assert audit.violations(notes, [], BREAKER_OF) == []
 
 
-@pytest.mark.parametrize("notes, words", [
-    ([*breaker_notes(*FAILURES, OPEN), receipt_note("sending")], "was claimed while the breaker was open"),
-    ([*breaker_notes(*FAILURES, OPEN, PROBE), receipt_note("sending", epoch=2)], "was claimed while the breaker was half_open"),
-    ([holder_note(2, 2)], "epoch 2 of register 7 follows 2"),
-    ([holder_note(1), holder_note(2), receipt_note("sending")], "became sending by epoch 1, but 2 holds"),
-    ([holder_note(1), receipt_note("sending"), holder_note(2), receipt_note("delivered", "sending")], "delivered by epoch 1"),
-])
+@pytest.mark.parametrize(
+    "notes, words",
+    [
+        ([*breaker_notes(*FAILURES, OPEN), receipt_note("sending")], "was claimed while the breaker was open"),
+        (
+            [*breaker_notes(*FAILURES, OPEN, PROBE), receipt_note("sending", epoch=2)],
+            "was claimed while the breaker was half_open",
+        ),
+        ([holder_note(2, 2)], "epoch 2 of register 7 follows 2"),
+        ([holder_note(1), holder_note(2), receipt_note("sending")], "became sending by epoch 1, but 2 holds"),
+        ([holder_note(1), receipt_note("sending"), holder_note(2), receipt_note("delivered", "sending")], "delivered by epoch 1"),
+    ],
+)
 def test_claims_and_records_out_of_turn_are_seen(notes, words):
     found = audit.violations(notes, [], BREAKER_OF)
     assert len(found) == 1 and words in found[0], found
@@ -349,8 +375,12 @@ def test_sending_more_often_than_claiming_is_seen():
 
 def test_a_take_over_lasts_from_the_claim_of_the_dead_to_the_next_holder():
     notes = [
-        holder_note(1), receipt_note("sending", at=1.0), holder_note(2, at=4.0), receipt_note("sending", "sending", 2, at=4.1),
-        receipt_note("delivered", "sending", 2, at=5.0)]
+        holder_note(1),
+        receipt_note("sending", at=1.0),
+        holder_note(2, at=4.0),
+        receipt_note("sending", "sending", 2, at=4.1),
+        receipt_note("delivered", "sending", 2, at=5.0),
+    ]
     assert list(audit.take_overs(notes)) == [(1.0, 4.0)]
 
 

@@ -83,10 +83,7 @@ print(lease.acquire())
 
 def test_one_of_many_processes_gets_it(redis_server):
     with ExitStack() as stack:
-        processes = [
-            stack.enter_context(python_process(CONTENDER, redis_server.url, KEY, f"holder {n}"))
-            for n in range(3)
-        ]
+        processes = [stack.enter_context(python_process(CONTENDER, redis_server.url, KEY, f"holder {n}")) for n in range(3)]
         assert [process.stdout.readline() for process in processes] == ["ready\n"] * 3
         for process in processes:
             process.stdin.write("go\n")

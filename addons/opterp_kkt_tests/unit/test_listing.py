@@ -3,8 +3,12 @@
 from core.listing import listing
 
 DOCUMENT = {
-    "code": 3, "userInn": "7700123459  ", "dateTime": 1795442700, "totalSum": 105, "items": [
-        {"name": "Frame", "quantity": 1.5, "sum": 5}, {"sum": 100}]}
+    "code": 3,
+    "userInn": "7700123459  ",
+    "dateTime": 1795442700,
+    "totalSum": 105,
+    "items": [{"name": "Frame", "quantity": 1.5, "sum": 5}, {"sum": 100}],
+}
 
 
 def test_rows():

@@ -1,5 +1,6 @@
 # Part of OPTERP KKT. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 """The alert rules and the dashboard speak of figures that there are, by labels that these have."""
+
 import json
 import re
 from pathlib import Path

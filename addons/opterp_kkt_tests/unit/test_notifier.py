@@ -1,4 +1,5 @@
 """The crons hear of a sale, from one connection per process, whatever PostgreSQL did in between."""
+
 import sys
 import threading
 from select import select

@@ -25,8 +25,7 @@ class Emulator:
 
     def __init__(self, *arguments, port=0):
         command = [sys.executable, "-m", "ofd_emulator", "--port", str(port), *map(str, arguments)]
-        self.process = subprocess.Popen(command, cwd=ADDON, text=True,
-                                        stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        self.process = subprocess.Popen(command, cwd=ADDON, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         line = self.process.stdout.readline()
         if not line.startswith("listening on "):
             raise RuntimeError(self.process.communicate()[1])
@@ -97,11 +96,17 @@ def ofd(shared):
 
 def document(key="db:1", fd_number=1, register=DRIVE, **more):
     return {
-        "idempotency_key": key, "fd_number": fd_number, "document_type": "receipt",
+        "idempotency_key": key,
+        "fd_number": fd_number,
+        "document_type": "receipt",
         "register": {"fiscal_drive_number": register, "registration_number": "0000000001012345"},
         "hlc": {"local_time": 1700000000000 + fd_number, "logical_counter": 2, "node": "pos-1"},
-        "document": {"operationType": 1, "totalSum": 1250000, "fiscalDocumentNumber": fd_number, "items": [
-            {"name": "Оправа", "price": 1250000, "quantity": 1, "sum": 1250000, "nds": 11}]},
+        "document": {
+            "operationType": 1,
+            "totalSum": 1250000,
+            "fiscalDocumentNumber": fd_number,
+            "items": [{"name": "Оправа", "price": 1250000, "quantity": 1, "sum": 1250000, "nds": 11}],
+        },
         **more,
     }
 
@@ -112,8 +117,7 @@ def encode(payload):
 
 def headers_of(payload, **more):
     key = payload["idempotency_key"] if isinstance(payload, dict) else "raw"
-    return {"Idempotency-Key": key, "X-Delivery-Epoch": "7",
-            **{name.replace("_", "-"): value for name, value in more.items()}}
+    return {"Idempotency-Key": key, "X-Delivery-Epoch": "7", **{name.replace("_", "-"): value for name, value in more.items()}}
 
 
 def exchange(connection, method, path, body=None, headers=None):
@@ -139,17 +143,27 @@ def test_an_accepted_document_is_in_the_history(ofd):
     assert before - 1 <= answer["server_time"] <= after
     assert record["sha256"] == hashlib.sha256(encode(document())).hexdigest()
     assert record["hlc"] == document()["hlc"]
-    expected = {"method": "POST", "register": DRIVE, "key": "db:1", "fd_number": 1,
-                "document_type": "receipt", "operation_type": 1, "total_sum": 1250000, "epoch": 7,
-                "status": 200, "outcome": "accepted", "accepted": True, "closed": None}
+    expected = {
+        "method": "POST",
+        "register": DRIVE,
+        "key": "db:1",
+        "fd_number": 1,
+        "document_type": "receipt",
+        "operation_type": 1,
+        "total_sum": 1250000,
+        "epoch": 7,
+        "status": 200,
+        "outcome": "accepted",
+        "accepted": True,
+        "closed": None,
+    }
     assert {name: record[name] for name in expected} == expected
 
 
 def test_the_same_key_and_bytes_get_the_same_answer(ofd):
     first, again = ofd.post(document()), ofd.post(document())
     assert first[:2] == again[:2]
-    assert [(r["outcome"], r["accepted"]) for r in ofd.history()] == [
-        ("accepted", True), ("duplicate", False)]
+    assert [(r["outcome"], r["accepted"]) for r in ofd.history()] == [("accepted", True), ("duplicate", False)]
 
 
 def test_the_same_key_with_other_bytes_is_a_conflict(ofd):
@@ -173,18 +187,26 @@ def test_look_ups(ofd):
     status, missing, _ = ofd.look_up("never-seen")
     assert status == 404 and missing["error"]["message"]
     assert [(r["method"], r["key"], r["outcome"], r["status"]) for r in ofd.history()[1:]] == [
-        ("GET", "db:with space/x", "lookup_hit", 200), ("GET", "never-seen", "lookup_miss", 404)]
+        ("GET", "db:with space/x", "lookup_hit", 200),
+        ("GET", "never-seen", "lookup_miss", 404),
+    ]
 
 
-@pytest.mark.parametrize("body, code", [
-    (b"not json", "bad_json"), (b"[1]", "bad_json"), (b"", "bad_json"), (b"[" * 100_000, "bad_json"),
-    (encode(document("other")), "key_mismatch"),
-    (encode({**document("raw"), "register": {}}), "missing_field"),
-    (encode({**document("raw"), "register": "x"}), "missing_field"),
-    (encode({**document("raw"), "document": None}), "missing_field"),
-    (encode({**document("raw"), "fd_number": "1"}), "bad_field"),
-    (encode({**document("raw"), "fd_number": True}), "bad_field"),
-])
+@pytest.mark.parametrize(
+    "body, code",
+    [
+        (b"not json", "bad_json"),
+        (b"[1]", "bad_json"),
+        (b"", "bad_json"),
+        (b"[" * 100_000, "bad_json"),
+        (encode(document("other")), "key_mismatch"),
+        (encode({**document("raw"), "register": {}}), "missing_field"),
+        (encode({**document("raw"), "register": "x"}), "missing_field"),
+        (encode({**document("raw"), "document": None}), "missing_field"),
+        (encode({**document("raw"), "fd_number": "1"}), "bad_field"),
+        (encode({**document("raw"), "fd_number": True}), "bad_field"),
+    ],
+)
 def test_what_is_no_document_is_refused(ofd, body, code):
     status, answer, _ = ofd.post(body)
     assert (status, answer["error"]["code"]) == (422, code)
@@ -195,7 +217,7 @@ def test_what_is_no_document_is_refused(ofd, body, code):
 
 def test_strange_values_do_not_break_the_history(ofd):
     strange = document("strange", hlc={"local_time": "x" * 1000, "node": ["deep"]})
-    strange["document"]["totalSum"] = 10 ** 400
+    strange["document"]["totalSum"] = 10**400
     strange["register"]["fiscal_drive_number"] = "\ud800" + "9" * 100
     assert ofd.post(json.dumps(strange).encode(), Idempotency_Key="strange")[0] == 200
     [record] = ofd.history()
@@ -234,8 +256,10 @@ def test_a_body_of_unknown_length_is_not_waited_for(ofd):
 
 def test_expect_100_continue_and_pipelining(ofd):
     body = encode(document())
-    head = (f"POST /v1/documents HTTP/1.1\r\nHost: x\r\nIdempotency-Key: db:1\r\n"
-            f"Content-Length: {len(body)}\r\nExpect: 100-continue\r\n\r\n").encode()
+    head = (
+        f"POST /v1/documents HTTP/1.1\r\nHost: x\r\nIdempotency-Key: db:1\r\n"
+        f"Content-Length: {len(body)}\r\nExpect: 100-continue\r\n\r\n"
+    ).encode()
     look_up = b"GET /v1/documents/db:1 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
     with socket.create_connection(("127.0.0.1", ofd.port), timeout=PATIENCE) as raw:
         raw.sendall(head)
@@ -287,8 +311,7 @@ def test_drop_accepts_and_closes(ofd):
     with pytest.raises(http.client.RemoteDisconnected):
         ofd.post(document())
     [record] = ofd.history()
-    assert (record["outcome"], record["accepted"], record["status"], record["answered"]) == (
-        "dropped", True, None, None)
+    assert (record["outcome"], record["accepted"], record["status"], record["answered"]) == ("dropped", True, None, None)
     assert record["arrived"] <= record["closed"] <= time.time() * 1000
     assert ofd.look_up("db:1")[0] == 200
     ofd.post(document())
@@ -304,7 +327,10 @@ def test_reset_accepts_nothing_and_cuts_look_ups_too(ofd):
         ofd.post(document())
     assert ofd.look_up("db:1")[0] == 404
     assert [(r["method"], r["outcome"], r["accepted"]) for r in ofd.history()] == [
-        ("GET", "dropped", False), ("POST", "dropped", False), ("GET", "lookup_miss", False)]
+        ("GET", "dropped", False),
+        ("POST", "dropped", False),
+        ("GET", "lookup_miss", False),
+    ]
 
 
 def test_garbage_and_other_key_accept_nothing(ofd):
@@ -394,8 +420,9 @@ def test_drip_accepts_first_and_answers_byte_by_byte(ofd):
     ofd.control("mode", mode="drip", seconds=3600)
     with socket.create_connection(("127.0.0.1", ofd.port), timeout=PATIENCE) as raw:
         body = encode(document("db:2", 2))
-        raw.sendall(b"POST /v1/documents HTTP/1.1\r\nHost: x\r\nIdempotency-Key: db:2\r\n"
-                    b"Content-Length: %d\r\n\r\n%s" % (len(body), body))
+        raw.sendall(
+            b"POST /v1/documents HTTP/1.1\r\nHost: x\r\nIdempotency-Key: db:2\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
+        )
         assert raw.recv(100) == b"H"
         assert [r["accepted"] for r in ofd.wait_for("in_flight")] == [True]
     assert [r["accepted"] for r in ofd.wait_for("dropped")] == [True]
@@ -422,10 +449,16 @@ def test_matching_documents_fail_while_others_pass(ofd):
     assert ofd.post(document())[0] == 200
 
 
-@pytest.mark.parametrize("status, body, outcome", [
-    (403, "<h1>Blocked</h1>", "failed"), (409, "", "failed"), (422, "", "failed"),
-    (409, '{"error": {"code": "", "message": ""}}', "conflict"), (422, '{"error": {}}', "refused"),
-])
+@pytest.mark.parametrize(
+    "status, body, outcome",
+    [
+        (403, "<h1>Blocked</h1>", "failed"),
+        (409, "", "failed"),
+        (422, "", "failed"),
+        (409, '{"error": {"code": "", "message": ""}}', "conflict"),
+        (422, '{"error": {}}', "refused"),
+    ],
+)
 def test_a_firewall_answers_matching_documents_in_the_ofds_stead(ofd, status, body, outcome):
     ofd.control("fail_matching", match='"db:1"', status=status, body=body)
     connection = ofd.connect()
@@ -451,15 +484,26 @@ def test_lookups_fail_while_documents_pass(ofd):
     assert [ofd.look_up("db:1")[0] for _ in range(3)] == [502, 502, 200]
 
 
-@pytest.mark.parametrize("path, order", [
-    ("mode", {}), ("mode", {"mode": "nonsense"}), ("mode", {"mode": ["ok"]}),
-    ("mode", {"mode": "ok", "count": 1}),
-    ("mode", {"mode": "fail", "status": 99}), ("mode", {"mode": "fail", "count": 0}),
-    ("mode", {"mode": "slow", "seconds": "1"}), ("mode", {"mode": "drop", "seconds": 1}), ("mode", []),
-    ("refuse", {"match": 1}), ("refuse", {}), ("fail_matching", {"match": "x", "status": "500"}),
-    ("fail_matching", {"match": "x", "body": 1}), ("mode", {"mode": "page", "content_type": "a\nb"}),
-    ("mode", {"mode": "fail", "body": ""}),
-])
+@pytest.mark.parametrize(
+    "path, order",
+    [
+        ("mode", {}),
+        ("mode", {"mode": "nonsense"}),
+        ("mode", {"mode": ["ok"]}),
+        ("mode", {"mode": "ok", "count": 1}),
+        ("mode", {"mode": "fail", "status": 99}),
+        ("mode", {"mode": "fail", "count": 0}),
+        ("mode", {"mode": "slow", "seconds": "1"}),
+        ("mode", {"mode": "drop", "seconds": 1}),
+        ("mode", []),
+        ("refuse", {"match": 1}),
+        ("refuse", {}),
+        ("fail_matching", {"match": "x", "status": "500"}),
+        ("fail_matching", {"match": "x", "body": 1}),
+        ("mode", {"mode": "page", "content_type": "a\nb"}),
+        ("mode", {"mode": "fail", "body": ""}),
+    ],
+)
 def test_wrong_orders_change_nothing(ofd, path, order):
     status, answer, _ = ofd.request("POST", f"/_control/{path}", json.dumps(order))
     assert status == 400 and answer["error"]["message"]
@@ -477,8 +521,16 @@ def test_reset_forgets_also_what_is_in_flight(ofd):
         with pytest.raises(http.client.RemoteDisconnected):
             slow.result()
     assert ofd.history() == []
-    assert status == {"mode": "ok", "fault": {"mode": "ok"}, "refuse": [], "fail_matching": [], "requests": 0,
-                      "documents": 0, "in_flight": 0, "outcomes": {}}
+    assert status == {
+        "mode": "ok",
+        "fault": {"mode": "ok"},
+        "refuse": [],
+        "fail_matching": [],
+        "requests": 0,
+        "documents": 0,
+        "in_flight": 0,
+        "outcomes": {},
+    }
     assert ofd.look_up("old")[0] == 404 and ofd.look_up("db:1")[0] == 404
 
 
@@ -553,7 +605,12 @@ def test_everything_survives_a_restart(tmp_path, number):
             assert second.post(document("db:2", 3))[0] == 409
             assert second.history()[-1]["seq"] == 5
             assert second.request("GET", "/_control/status")[1]["outcomes"] == {
-                "accepted": 1, "dropped": 1, "duplicate": 1, "lookup_hit": 1, "conflict": 1}
+                "accepted": 1,
+                "dropped": 1,
+                "duplicate": 1,
+                "lookup_hit": 1,
+                "conflict": 1,
+            }
 
 
 def test_an_answer_seen_before_kill_9_is_in_the_file(tmp_path):

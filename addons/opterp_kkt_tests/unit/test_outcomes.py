@@ -1,4 +1,5 @@
 """The table of outcomes, row by row: what each does to the document, its register, its OFD and the breaker."""
+
 from dataclasses import replace
 
 import pytest
@@ -11,8 +12,19 @@ ACCEPTED, PROCESSING, REFUSED, ABSENT, MISCONFIGURED, THROTTLED, UNAVAILABLE, UN
 SETTINGS = Settings(dsn={}, redis_url="", lease_prefix="")
 TRIES = SETTINGS.poison_tries
 FIRST = Claim(
-    id=1, idempotency_key="k", protocol="http", payload="{}", attempts=0, in_doubt=False, failures=0, lone_failures=0,
-    failed_lookups=0, last_error=None, tried_at=None, elsewhere=False)
+    id=1,
+    idempotency_key="k",
+    protocol="http",
+    payload="{}",
+    attempts=0,
+    in_doubt=False,
+    failures=0,
+    lone_failures=0,
+    failed_lookups=0,
+    last_error=None,
+    tried_at=None,
+    elsewhere=False,
+)
 DOUBTFUL = replace(FIRST, attempts=1, in_doubt=True, failures=1, last_error="HTTP 500", tried_at=1)
 
 

@@ -36,8 +36,11 @@ def lines(expected):
 
 def test_sale_of_exempt_and_taxed_goods():
     items = [
-        item("Оправа «Нева»", 890000), item("Раствор", 169980, "2", 11), item("Цепочка", 30000, "1.5", 2, measure=22),
-        item("Проверка зрения", 150000, subject=4)]
+        item("Оправа «Нева»", 890000),
+        item("Раствор", 169980, "2", 11),
+        item("Цепочка", 30000, "1.5", 2, measure=22),
+        item("Проверка зрения", 150000, subject=4),
+    ]
     document = receipt(items, {"cash": 500000, "ecash": 739980}, buyerPhoneOrAddress="ivan@example.com")
     assert text(document, 48) == lines("""
                   ООО "Оптика"
@@ -145,15 +148,20 @@ def test_advance_and_its_settlement_on_58_mm():
 --------------------------------
 """) in text(advance, 32)
     glasses = receipt(
-        [item("Очки", 1000000)], {"prepaid": 300000, "credit": 700000}, operator="Константинопольская-Задунайская А. Ю.")
+        [item("Очки", 1000000)], {"prepaid": 300000, "credit": 700000}, operator="Константинопольская-Задунайская А. Ю."
+    )
     stated = text(glasses, 32)
-    assert lines("""
+    assert (
+        lines("""
 КАССИР
  Константинопольская-Задунайская
                            А. Ю.
 СНО                          ОСН
-""") in stated
-    assert lines("""
+""")
+        in stated
+    )
+    assert (
+        lines("""
 1. Очки
 1 шт. x 10000.00       =10000.00
 НДС не облагается
@@ -166,7 +174,9 @@ def test_advance_and_its_settlement_on_58_mm():
                         =7000.00
 СУММА БЕЗ НДС          =10000.00
 --------------------------------
-""") in stated
+""")
+        in stated
+    )
 
 
 def test_nothing_to_pay_is_said():
@@ -197,8 +207,10 @@ def test_the_shops_own_requisites():
 def test_correction_states_its_base():
     day = timegm(date(2026, 11, 20).timetuple())
     document = receipt([item("Очки", 100)], {"cash": 100}, propertiesData="2853205313") | {
-        "code": 31, "correctionType": 1,
-        "correctionBase": {"correctionDocumentDate": day, "correctionDocumentNumber": "12-34/5"}}
+        "code": 31,
+        "correctionType": 1,
+        "correctionBase": {"correctionDocumentDate": day, "correctionDocumentNumber": "12-34/5"},
+    }
     assert "КАССОВЫЙ ЧЕК КОРРЕКЦИИ\n" in text(document, 32)
     assert lines("""
 ДОП. РЕКВИЗИТ ЧЕКА    2853205313
@@ -212,13 +224,26 @@ def test_correction_states_its_base():
 
 def test_shift_reports_have_no_sums_and_no_code():
     document = {
-        "code": 5, "fiscalDocumentFormatVer": 4, "user": "ООО «Оптика»", "userInn": "7700123459  ", "operator": "Анна",
-        "retailPlaceAddress": "Москва", "retailPlace": "Оптика", "dateTime": timegm(MOMENT.timetuple()), "shiftNumber": 3,
-        "kktRegId": "0000000001012345    ", "receiptQuantity": 2, "documentsQuantity": 4,
+        "code": 5,
+        "fiscalDocumentFormatVer": 4,
+        "user": "ООО «Оптика»",
+        "userInn": "7700123459  ",
+        "operator": "Анна",
+        "retailPlaceAddress": "Москва",
+        "retailPlace": "Оптика",
+        "dateTime": timegm(MOMENT.timetuple()),
+        "shiftNumber": 3,
+        "kktRegId": "0000000001012345    ",
+        "receiptQuantity": 2,
+        "documentsQuantity": 4,
         "notTransmittedDocumentsQuantity": 1,
-        "notTransmittedDocumentsDateTime": timegm(MOMENT.timetuple()), "fdKeyResource": 400, "shiftSumReports": {
-            "totalReceiptBsoCount": 2, "sellOper": {"receiptBsoCount": 2, "totalSum": 1059980, "cashSum": 59980}},
-        "fiscalDriveNumber": "9999078900001341", "fiscalDocumentNumber": 44, "fiscalSign": 5}
+        "notTransmittedDocumentsDateTime": timegm(MOMENT.timetuple()),
+        "fdKeyResource": 400,
+        "shiftSumReports": {"totalReceiptBsoCount": 2, "sellOper": {"receiptBsoCount": 2, "totalSum": 1059980, "cashSum": 59980}},
+        "fiscalDriveNumber": "9999078900001341",
+        "fiscalDocumentNumber": 44,
+        "fiscalSign": 5,
+    }
     assert text(document, 48) == lines("""
                   ООО "Оптика"
                      Москва

@@ -40,10 +40,18 @@ SHOWN = {  # how a mandatory requisite of a receipt is said; one that is for mac
     1059: lambda d: None,  # see `shown_of_item`
 }
 RATES = {
-    2: "НДС 10%", 4: "НДС 10/110", 5: "НДС 0%", 6: "НДС не облагается", 7: "НДС 5%", 8: "НДС 7%", 9: "НДС 5/105", 10: "НДС 7/107",
-    11: "НДС 22%", 12: "НДС 22/122"}
-TOTALS = {
-    "nds10": "СУММА НДС 10%", "nds10110": "СУММА НДС 10/110", "nds0": "СУММА С НДС 0%", "ndsNo": "СУММА БЕЗ НДС"}
+    2: "НДС 10%",
+    4: "НДС 10/110",
+    5: "НДС 0%",
+    6: "НДС не облагается",
+    7: "НДС 5%",
+    8: "НДС 7%",
+    9: "НДС 5/105",
+    10: "НДС 7/107",
+    11: "НДС 22%",
+    12: "НДС 22/122",
+}
+TOTALS = {"nds10": "СУММА НДС 10%", "nds10110": "СУММА НДС 10/110", "nds0": "СУММА С НДС 0%", "ndsNo": "СУММА БЕЗ НДС"}
 
 
 def roubles(kopecks):
@@ -62,19 +70,34 @@ def shown_of_item(i):
 def shown_totals(d):
     others = d.get("amountsReceiptNds", {"amountsNds": []})["amountsNds"]
     return [f"{caption} ={roubles(d[name])}" for name, caption in TOTALS.items() if name in d] + [
-        f"СУММА {RATES[other['nds']]} ={roubles(other['ndsSum'])}" for other in others]
+        f"СУММА {RATES[other['nds']]} ={roubles(other['ndsSum'])}" for other in others
+    ]
 
 
 @settings(max_examples=BASKETS, deadline=None, database=None)
 @given(
-    baskets().filter(lambda basket: not basket[1].get("credit")), st.lists(names, min_size=9, max_size=9), names, names,
-    st.sampled_from([1, 2]), st.sampled_from([1, 2, 4, 16, 32]), st.sampled_from([48, 32]), st.booleans())
+    baskets().filter(lambda basket: not basket[1].get("credit")),
+    st.lists(names, min_size=9, max_size=9),
+    names,
+    names,
+    st.sampled_from([1, 2]),
+    st.sampled_from([1, 2, 4, 16, 32]),
+    st.sampled_from([48, 32]),
+    st.booleans(),
+)
 def test_every_requisite_is_on_every_paper(basket, goods, user, place, operation_type, taxation_system, width, copy):
     items, paid, _total = basket
     items = [Item(**{**vars(i), "name": name}) for i, name in zip(items, goods, strict=False)]
     document = receipt(
-        items, paid, operation_type, user=user, retailPlace=place, retailPlaceAddress=place, operator=user,
-        appliedTaxationType=taxation_system)
+        items,
+        paid,
+        operation_type,
+        user=user,
+        retailPlace=place,
+        retailPlaceAddress=place,
+        operator=user,
+        appliedTaxationType=taxation_system,
+    )
     printed = paper.render(document, width, copy=copy)
     texts = [f"{line.text} {line.right}".strip() for line in printed if line.style != "qr"]
     assert max(map(len, texts)) <= width

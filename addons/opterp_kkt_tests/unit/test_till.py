@@ -1,4 +1,5 @@
 """What the till counts before payment is never more than what the document has: no sale is refused that fits."""
+
 import re
 from datetime import date
 from decimal import Decimal
@@ -12,8 +13,14 @@ from core.rules import ROOM_FOR_NUMBERS
 
 TILL = (Path(__file__).parents[2] / "opterp_kkt/static/src/app/utils/kkt_document.js").read_text()
 HEAD = {
-    "operator": "x", "user": "x", "userInn": "7702203276", "kktRegId": "0000000005008570", "retailPlaceAddress": "x",
-    "retailPlace": "x", "appliedTaxationType": 1}
+    "operator": "x",
+    "user": "x",
+    "userInn": "7702203276",
+    "kktRegId": "0000000005008570",
+    "retailPlaceAddress": "x",
+    "retailPlace": "x",
+    "appliedTaxationType": 1,
+}
 
 
 def constant(name):

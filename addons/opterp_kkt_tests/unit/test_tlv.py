@@ -45,8 +45,12 @@ VECTORS = [
     ("100404002a000000", {"fiscalDocumentNumber": 42}),
 ]
 QUANTITIES = [
-    ("ff0302000001", 1), ("ff030200010f", 1.5), ("ff030300034d01", 0.333), ("ff03030001de01", 47.8),
-    ("ff03070006ffffffffffff", 281474976.710655)]
+    ("ff0302000001", 1),
+    ("ff030200010f", 1.5),
+    ("ff030300034d01", 0.333),
+    ("ff03030001de01", 47.8),
+    ("ff03070006ffffffffffff", 281474976.710655),
+]
 
 
 @pytest.mark.parametrize(("data", "values"), VECTORS)
@@ -96,23 +100,26 @@ def test_the_table_is_whole():
 # -- what can't be written, what can't be read ---------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("values", "code", "field"), [
-    ({"nonsense": 1}, "unknown", "nonsense"),
-    ({"name": "a"}, "unknown", "name"),  # an item's, not the receipt's
-    ({"totalSum": -1}, "value", 1020),
-    ({"totalSum": 1.0}, "value", 1020),
-    ({"totalSum": True}, "value", 1020),
-    ({"totalSum": 2**48}, "length", 1020),
-    ({"operationType": 256}, "value", 1054),
-    ({"operator": 7}, "value", 1021),
-    ({"operator": "a" * 65}, "length", 1021),
-    ({"operator": "«A»"}, "charset", 1021),
-    ({"userInn": "1" * 13}, "length", 1018),
-    ({"fiscalSign": 2**32}, "value", 1077),
-    ({"items": {}}, "value", 1059),
-    ({"properties": []}, "value", 1084),
-    ({"properties": {"propertyName": "a" * 64, "propertyValue": "b" * 249}}, "size", 1084),
-])
+@pytest.mark.parametrize(
+    ("values", "code", "field"),
+    [
+        ({"nonsense": 1}, "unknown", "nonsense"),
+        ({"name": "a"}, "unknown", "name"),  # an item's, not the receipt's
+        ({"totalSum": -1}, "value", 1020),
+        ({"totalSum": 1.0}, "value", 1020),
+        ({"totalSum": True}, "value", 1020),
+        ({"totalSum": 2**48}, "length", 1020),
+        ({"operationType": 256}, "value", 1054),
+        ({"operator": 7}, "value", 1021),
+        ({"operator": "a" * 65}, "length", 1021),
+        ({"operator": "«A»"}, "charset", 1021),
+        ({"userInn": "1" * 13}, "length", 1018),
+        ({"fiscalSign": 2**32}, "value", 1077),
+        ({"items": {}}, "value", 1059),
+        ({"properties": []}, "value", 1084),
+        ({"properties": {"propertyName": "a" * 64, "propertyValue": "b" * 249}}, "size", 1084),
+    ],
+)
 def test_what_can_not_be_written(values, code, field):
     with pytest.raises(DocumentError) as refusal:
         fields(3, **values)
@@ -120,9 +127,19 @@ def test_what_can_not_be_written(values, code, field):
     assert "line" not in refusal.value.values
 
 
-@pytest.mark.parametrize(("quantity", "code"), [
-    (-1, "value"), ("x", "value"), (None, "value"), (True, "value"), (float("nan"), "value"), (float("inf"), "value"),
-    (1.2345678, "decimals"), (2**56, "length")])
+@pytest.mark.parametrize(
+    ("quantity", "code"),
+    [
+        (-1, "value"),
+        ("x", "value"),
+        (None, "value"),
+        (True, "value"),
+        (float("nan"), "value"),
+        (float("inf"), "value"),
+        (1.2345678, "decimals"),
+        (2**56, "length"),
+    ],
+)
 def test_quantities_that_can_not_be_written(quantity, code):
     with pytest.raises(DocumentError) as refusal:
         fields(3, items=[{"quantity": 1}, {"quantity": quantity}])
@@ -130,8 +147,12 @@ def test_quantities_that_can_not_be_written(quantity, code):
 
 
 def test_sizes():
-    item = {"name": "N" * 128, "propertiesItem": "P" * 64, "customEntryNum": "C" * 32,
-            "itemsIndustryDetails": [{"industryPropValue": "I" * 256}, {"industryPropValue": "I" * 256}]}
+    item = {
+        "name": "N" * 128,
+        "propertiesItem": "P" * 64,
+        "customEntryNum": "C" * 32,
+        "itemsIndustryDetails": [{"industryPropValue": "I" * 256}, {"industryPropValue": "I" * 256}],
+    }
     room = 1024 - len(bytes.fromhex(fields(3, items=[item]))) + 4
     fill = {"idFoiv": "1", "industryPropValue": "I" * (room - 4 - 5 - 4)}
     assert len(fields(3, items=[{**item, "itemsIndustryDetails": [*item["itemsIndustryDetails"], fill]}])) // 2 == 1024 + 4
@@ -146,13 +167,21 @@ def test_sizes():
     assert (refusal.value.code, refusal.value.values["size"]) == ("size", 32_769)
 
 
-@pytest.mark.parametrize("data", [
-    "03", "0300", "030005000c", "0300010000", "03000500fc0301000100",  # cut off, or more than one document
-    "03000600fc030200010203", "03000500fc0302000a",
-    "03000400fc030000",  # no money at all
-    "030006001e040200" "0102",  # one byte has two
-    "03000a00fc03010001fc03010001",  # twice
-])
+@pytest.mark.parametrize(
+    "data",
+    [
+        "03",
+        "0300",
+        "030005000c",
+        "0300010000",
+        "03000500fc0301000100",  # cut off, or more than one document
+        "03000600fc030200010203",
+        "03000500fc0302000a",
+        "03000400fc030000",  # no money at all
+        "030006001e0402000102",  # one byte has two
+        "03000a00fc03010001fc03010001",  # twice
+    ],
+)
 def test_what_can_not_be_read(data):
     with pytest.raises(ValueError):
         tlv.decode(bytes.fromhex(data))
@@ -195,8 +224,9 @@ unknown = st.dictionaries(st.integers(3000, 65535), raw | st.lists(raw, min_size
 
 
 def structures(place, depth=0):
-    known = st.fixed_dictionaries({}, optional={
-        name: values_of(tag, depth + 1) for name, tag in BY_NAME[place].items() if depth < 3 or tag.kind != "stlv"})
+    known = st.fixed_dictionaries(
+        {}, optional={name: values_of(tag, depth + 1) for name, tag in BY_NAME[place].items() if depth < 3 or tag.kind != "stlv"}
+    )
     return st.builds(lambda one, other: one | other, known, unknown)
 
 
@@ -235,7 +265,7 @@ def test_header_of_a_message():
     message = tlv.pack_message(RECEIPT)
     assert message[:2] == len(message).to_bytes(2, "little")
     assert message[2:4] == crc_hqx(message[:2] + message[4:], 0xFFFF).to_bytes(2, "little")
-    assert message[4:32].hex() == "a50301" "0000" "9999078900005488" "010203" + "00" * 12
+    assert message[4:32].hex() == "a5030100009999078900005488010203" + "00" * 12
     assert message[32:-8] == tlv.encode(RECEIPT)
     assert message[-8:] == b"TESTONLY"
     assert tlv.unpack_message(message) == (tlv.encode(RECEIPT), 3, DRIVE, 0x010203, b"TESTONLY")

@@ -75,18 +75,9 @@ def seconds_from(when):
         *(pytest.param(says(status, ERROR), R, id=str(status)) for status in (400, 409, 413, 422)),
         *(pytest.param(says(status, HTML), M, id=f"{status} page") for status in (400, 409, 413, 422)),
         *(pytest.param(says(status), M, id=f"{status} empty") for status in (400, 409, 413, 422)),
-        *(
-            pytest.param(says(status, ERROR), M, id=str(status))
-            for status in (401, 403, 404, 402, 405, 410, 415, 451)
-        ),
-        *(
-            pytest.param(says(status, ACK, Location="/"), M, id=str(status))
-            for status in (301, 302, 304, 307, 308)
-        ),
-        *(
-            pytest.param(says(status, ERROR), U, id=str(status))
-            for status in (408, 425, 500, 502, 503, 504, 599, 999)
-        ),
+        *(pytest.param(says(status, ERROR), M, id=str(status)) for status in (401, 403, 404, 402, 405, 410, 415, 451)),
+        *(pytest.param(says(status, ACK, Location="/"), M, id=str(status)) for status in (301, 302, 304, 307, 308)),
+        *(pytest.param(says(status, ERROR), U, id=str(status)) for status in (408, 425, 500, 502, 503, 504, 599, 999)),
         pytest.param(says(500, ACK), U, id="500 that acknowledges"),
         pytest.param(says(500, ERROR, Retry_After=5), U, id="500 with Retry-After"),
         pytest.param(says(503, ERROR, Retry_After="soon"), U, id="503 with an unreadable Retry-After"),
@@ -94,9 +85,7 @@ def seconds_from(when):
         pytest.param(says(503, ERROR, Retry_After=0), T, id="503 with Retry-After 0"),
         pytest.param(says(429, ERROR), T, id="429"),
         pytest.param(sends(b"SSH-2.0-OpenSSH_9.6\r\n"), U, id="not HTTP"),
-        pytest.param(
-            sends(b"HTTP/1.1 200 OK\r\n" + b"X: 1\r\n" * 200 + b"\r\n" + ACK), U, id="too many headers"
-        ),
+        pytest.param(sends(b"HTTP/1.1 200 OK\r\n" + b"X: 1\r\n" * 200 + b"\r\n" + ACK), U, id="too many headers"),
         pytest.param(sends(b"HTTP/1.1 200 OK\r\nX: " + b"1" * 70000 + b"\r\n\r\n"), U, id="endless header"),
         pytest.param(sends(response(200, ACK, Content_Length="5, 6")), U, id="two lengths"),
     ],
@@ -265,18 +254,12 @@ def test_the_connection_test_says_that_nobody_is_there():
 
 # Anything at all.
 
-words = st.sampled_from(
-    ["status", "accepted", "idempotency_key", KEY, "error", "code", "message", "server_time", "ofd_id"]
-)
+words = st.sampled_from(["status", "accepted", "idempotency_key", KEY, "error", "code", "message", "server_time", "ofd_id"])
 scalars = words | st.text() | st.integers() | st.floats() | st.booleans() | st.none()
-objects = st.recursive(
-    scalars, lambda some: st.lists(some) | st.dictionaries(words | st.text(), some), max_leaves=12
-)
+objects = st.recursive(scalars, lambda some: st.lists(some) | st.dictionaries(words | st.text(), some), max_leaves=12)
 
 
-acknowledging = st.fixed_dictionaries(
-    {name: st.just(value) | objects for name, value in ACKNOWLEDGEMENT.items()}
-)
+acknowledging = st.fixed_dictionaries({name: st.just(value) | objects for name, value in ACKNOWLEDGEMENT.items()})
 documents = (objects | acknowledging).map(lambda value: json.dumps(value).encode())
 bodies = (
     st.binary()
@@ -297,10 +280,7 @@ names = st.sampled_from(
         "Connection",
     ]
 )
-DATES = [
-    f"Wed, 21 Oct {rest}".encode()
-    for rest in ("2026 07:28:00 GMT", "99999 07:28:00 GMT", "2026 99:99:99 +9999")
-]
+DATES = [f"Wed, 21 Oct {rest}".encode() for rest in ("2026 07:28:00 GMT", "99999 07:28:00 GMT", "2026 99:99:99 +9999")]
 values = st.binary(max_size=40).map(lambda raw: re.sub(rb"[\r\n]", b"", raw)) | st.sampled_from(
     [
         b"chunked",
@@ -315,9 +295,7 @@ values = st.binary(max_size=40).map(lambda raw: re.sub(rb"[\r\n]", b"", raw)) | 
     ]
 )
 heads = st.builds(
-    lambda status, fields: (
-        b"HTTP/1.1 %d X\r\n" % status + b"".join(b"%s: %s\r\n" % (n.encode(), v) for n, v in fields) + b"\r\n"
-    ),
+    lambda status, fields: b"HTTP/1.1 %d X\r\n" % status + b"".join(b"%s: %s\r\n" % (n.encode(), v) for n, v in fields) + b"\r\n",
     st.sampled_from([200, 201, 404, 422, 429, 503]) | st.integers(100, 999),
     st.lists(st.tuples(names, values), max_size=4),
 )
@@ -337,9 +315,7 @@ def test_anything_at_all_gives_an_answer(anything, head, body):
     for answer in (transport.send(DOCUMENT), transport.lookup(DOCUMENT), transport.check()):
         assert isinstance(answer, Answer) and isinstance(answer.outcome, Outcome)
         assert answer.message.isprintable() and len(answer.message) <= 2100
-        assert (
-            answer.server_time is None or type(answer.server_time) is int and 0 < answer.server_time < 2**48
-        )
+        assert answer.server_time is None or type(answer.server_time) is int and 0 < answer.server_time < 2**48
         assert (answer.retry_after is None) == (answer.outcome is not T)
         assert answer.retry_after is None or 1 <= answer.retry_after <= 900
         assert answer.conflict <= (answer.http_status == 409)

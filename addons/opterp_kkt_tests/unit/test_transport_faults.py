@@ -156,9 +156,7 @@ def test_the_deadline_holds_while_sending(trusted, encrypted):
     assert sum(parts) < 15_000_000, "it gave up in the middle of sending"
 
 
-@pytest.mark.parametrize(
-    "encrypted", [False, True], ids=["then the answer hangs", "then the handshake hangs"]
-)
+@pytest.mark.parametrize("encrypted", [False, True], ids=["then the answer hangs", "then the handshake hangs"])
 def test_the_time_that_connecting_took_is_gone(monkeypatch, allowed, encrypted):
     with black_hole() as dead, Peer(hangs, reading=hangs if encrypted else None) as peer:
         find(monkeypatch, dead, ("127.0.0.1", peer.port))

@@ -14,12 +14,27 @@ def items(code, *sums):
     return [{"sum": s, "nds": code, **({} if (tax := vat.amount(s, code)) is None else {"ndsSum": tax})} for s in sums]
 
 
-@pytest.mark.parametrize(("total", "code", "tax"), [
-    (3999, 1, 667), (2499, 1, 417),  # exact halves go up: 666.5, 416.5
-    (80730, 11, 14558), (12200, 12, 2200), (10500, 7, 500), (10500, 9, 500), (10700, 8, 700), (10700, 10, 700),
-    (11000, 2, 1000), (11000, 4, 1000), (12000, 3, 2000), (0, 11, 0), (1, 11, 0), (3, 1, 1),
-    (100, 5, None), (100, 6, None),
-])
+@pytest.mark.parametrize(
+    ("total", "code", "tax"),
+    [
+        (3999, 1, 667),
+        (2499, 1, 417),  # exact halves go up: 666.5, 416.5
+        (80730, 11, 14558),
+        (12200, 12, 2200),
+        (10500, 7, 500),
+        (10500, 9, 500),
+        (10700, 8, 700),
+        (10700, 10, 700),
+        (11000, 2, 1000),
+        (11000, 4, 1000),
+        (12000, 3, 2000),
+        (0, 11, 0),
+        (1, 11, 0),
+        (3, 1, 1),
+        (100, 5, None),
+        (100, 6, None),
+    ],
+)
 def test_amount(total, code, tax):
     assert vat.amount(total, code) == tax
 
@@ -31,11 +46,14 @@ def test_amount_is_the_nearest(total, code):
     assert -(100 + percent) < error <= 100 + percent
 
 
-@pytest.mark.parametrize(("code", "sums", "stated", "of_the_sum"), [
-    # [R1], a real receipt of 07.2023: its totals are the sums of its lines, a kopeck off the VAT of the sum
-    (1, [3999, 2499, 2999], 1584, 1583),
-    (2, [3897, 4999, 999, 4999, 1999, 3999, 8999, 4999], 3171, 3172),
-])
+@pytest.mark.parametrize(
+    ("code", "sums", "stated", "of_the_sum"),
+    [
+        # [R1], a real receipt of 07.2023: its totals are the sums of its lines, a kopeck off the VAT of the sum
+        (1, [3999, 2499, 2999], 1584, 1583),
+        (2, [3897, 4999, 999, 4999, 1999, 3999, 8999, 4999], 3171, 3172),
+    ],
+)
 def test_totals_are_the_sums_of_the_lines(code, sums, stated, of_the_sum):
     assert vat.totals(items(code, *sums)) == {vat.RATES[code].total: stated}
     assert vat.amount(sum(sums), code) == of_the_sum
@@ -44,10 +62,15 @@ def test_totals_are_the_sums_of_the_lines(code, sums, stated, of_the_sum):
 def test_each_rate_has_its_place():
     lines = [line for code in (12, 6, 11, 5, 2, 7, 6, 1, 3, 4) for line in items(code, 10000)]
     assert vat.totals(lines) == {
-        "nds18": 1667, "nds10": 909, "nds18118": 1667, "nds10110": 909,
-        "nds0": 10000, "ndsNo": 20000,  # prices, not VAT
-        "amountsReceiptNds": {"amountsNds": [
-            {"nds": 7, "ndsSum": 476}, {"nds": 11, "ndsSum": 1803}, {"nds": 12, "ndsSum": 1803}]},
+        "nds18": 1667,
+        "nds10": 909,
+        "nds18118": 1667,
+        "nds10110": 909,
+        "nds0": 10000,
+        "ndsNo": 20000,  # prices, not VAT
+        "amountsReceiptNds": {
+            "amountsNds": [{"nds": 7, "ndsSum": 476}, {"nds": 11, "ndsSum": 1803}, {"nds": 12, "ndsSum": 1803}]
+        },
     }
 
 
@@ -77,4 +100,16 @@ def test_always_valid_or_never():
 
 def test_calculated_rates():
     assert {code: rate.calculated for code, rate in vat.RATES.items()} == {
-        1: 3, 2: 4, 3: 3, 4: 4, 5: 5, 6: 6, 7: 9, 8: 10, 9: 9, 10: 10, 11: 12, 12: 12}
+        1: 3,
+        2: 4,
+        3: 3,
+        4: 4,
+        5: 5,
+        6: 6,
+        7: 9,
+        8: 10,
+        9: 9,
+        10: 10,
+        11: 12,
+        12: 12,
+    }

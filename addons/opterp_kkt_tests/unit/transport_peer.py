@@ -32,9 +32,7 @@ HTML = b"<html><style>p {}</style><body><h1>502\x00</h1>\nBad <b>gateway</b></bo
 
 
 def response(status, body=b"", **headers):
-    fields = {"Content-Length": len(body)} | {
-        name.replace("_", "-"): value for name, value in headers.items()
-    }
+    fields = {"Content-Length": len(body)} | {name.replace("_", "-"): value for name, value in headers.items()}
     lines = [f"HTTP/1.1 {status} Whatever", *(f"{name}: {value}" for name, value in fields.items()), "", ""]
     return "\r\n".join(lines).encode() + body
 
@@ -131,11 +129,7 @@ class Peer:
                 return
             self.connections += 1
             try:
-                with (
-                    self.tls.wrap_socket(connection, server_side=True)
-                    if self.tls
-                    else connection as connection
-                ):
+                with self.tls.wrap_socket(connection, server_side=True) if self.tls else connection as connection:
                     self._converse(connection)
             except OSError:  # the client went away, as it does in half of these tests
                 connection.close()

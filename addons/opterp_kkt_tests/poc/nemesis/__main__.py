@@ -21,8 +21,14 @@ def parse(arguments: list[str]) -> Settings:
     parser.add_argument("--servers", type=int, default=3)
     parser.add_argument("--registers", type=int, default=4)
     parser.add_argument("--rate", type=float, default=4, help="orders per second, all tills together")
-    parser.add_argument("--only", nargs="+", metavar="KIND", choices=list(KINDS), default=list(KINDS),
-                        help=f"faults to strike with, of: {', '.join(KINDS)}")
+    parser.add_argument(
+        "--only",
+        nargs="+",
+        metavar="KIND",
+        choices=list(KINDS),
+        default=list(KINDS),
+        help=f"faults to strike with, of: {', '.join(KINDS)}",
+    )
     given = parser.parse_args(arguments)
     return Settings(given.seed, 60 * given.minutes, given.servers, given.registers, given.rate, tuple(given.only))
 
@@ -40,8 +46,12 @@ def main():
 
 def command(settings: Settings) -> str:
     """The make command that plays this schedule again."""
-    options = {"SEED": settings.seed, "MINUTES": f"{settings.seconds / 60:g}", "REGISTERS": settings.tills,
-               "RATE": f"{settings.rate:g}"}
+    options = {
+        "SEED": settings.seed,
+        "MINUTES": f"{settings.seconds / 60:g}",
+        "REGISTERS": settings.tills,
+        "RATE": f"{settings.rate:g}",
+    }
     if settings.kinds != tuple(KINDS):
         options["ONLY"] = f'"{" ".join(settings.kinds)}"'
     return "make nemesis " + " ".join(f"{name}={value}" for name, value in options.items())

@@ -192,8 +192,7 @@ class Faults:
     seed gives the same faults, not the same history. A supervisor starts hosts that ended by themselves.
     """
 
-    def __init__(
-        self, shop: Shop, postgres: Postgres, proxy: Proxy, traffic: Traffic, clocks: list[Clock], people: People):
+    def __init__(self, shop: Shop, postgres: Postgres, proxy: Proxy, traffic: Traffic, clocks: list[Clock], people: People):
         self.shop = shop
         self.people = people
         self.postgres = postgres

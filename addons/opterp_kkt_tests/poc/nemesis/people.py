@@ -191,8 +191,7 @@ class People:
             yield f"of register {one['id']} to register {two['id']}"
         finally:
             for row in (two, one):
-                self.surely(
-                    ADMINISTRATOR, "change", "kkt.register", row["id"], fiscal_drive_number=row["fiscal_drive_number"])
+                self.surely(ADMINISTRATOR, "change", "kkt.register", row["id"], fiscal_drive_number=row["fiscal_drive_number"])
 
     @contextmanager
     def register_archived(self, choice):
@@ -239,16 +238,30 @@ class People:
         yield
 
     def add_cron(self):
-        self.surely(ADMINISTRATOR, "call", "ir.cron", "create", {
-            "name": "KKT: deliver receipts to the OFD", "model_id": self.model, "state": "code",
-            "code": "model._cron_deliver()", "interval_number": 1, "interval_type": "minutes"})
+        self.surely(
+            ADMINISTRATOR,
+            "call",
+            "ir.cron",
+            "create",
+            {
+                "name": "KKT: deliver receipts to the OFD",
+                "model_id": self.model,
+                "state": "code",
+                "code": "model._cron_deliver()",
+                "interval_number": 1,
+                "interval_type": "minutes",
+            },
+        )
 
     # -- at the end ----------------------------------------------------------------------------------------------
 
     def press_what_is_offered(self):
         """One round: leave out what an alarm names as absent, let go what is held, close what was refused."""
         for login, button, statement in (
-            (ADMINISTRATOR, "handle", NAMED), (hands.MANAGER, "release_hold", HELD), (ADMINISTRATOR, "handle", REJECTED)):
+            (ADMINISTRATOR, "handle", NAMED),
+            (hands.MANAGER, "release_hold", HELD),
+            (ADMINISTRATOR, "handle", REJECTED),
+        ):
             for row in self.shop.database.query(statement):
                 try:
                     self.press(login, button, row["id"])

@@ -48,7 +48,8 @@ class Result:
             "  nothing there to hit": str(len(self.faults.missed)),
             "servers that ended by themselves": str(self.faults.revived),
             "accepted, by the other OFD": str(
-                sum(judge.is_acceptance(request) for request in self.history if request["ofd"] == OTHER_OFD)),
+                sum(judge.is_acceptance(request) for request in self.history if request["ofd"] == OTHER_OFD)
+            ),
             "accepted": str(sum(map(judge.is_acceptance, self.history))),
             "refused": str(outcomes["refused"]),
             "sent again": str(self._sent_again()),
@@ -107,7 +108,8 @@ class Result:
         keys = {receipt.key for receipt in self.receipts if receipt.key in violation}
         lines = [(request["arrived"] / 1000, _request(request)) for request in self.history if request["key"] in keys]
         lines += [
-            (note["at"], _change(note)) for note in audit.of(self.notes, audit.RECEIPT) if note["row"]["idempotency_key"] in keys]
+            (note["at"], _change(note)) for note in audit.of(self.notes, audit.RECEIPT) if note["row"]["idempotency_key"] in keys
+        ]
         lines = sorted(lines)[-LINES:]
         if lines:
             lines += [(s.began, f"fault    {s}") for s in self.faults.strikes if _overlap(s, lines[0][0] - 2, lines[-1][0])]

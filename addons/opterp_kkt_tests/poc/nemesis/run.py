@@ -24,8 +24,14 @@ from poc.nemesis.result import Result
 RECOVERY = 3  # s that the breaker stays open
 UNTOUCHED, UNTOLD = 75.0, 45.0  # s that a head may go untried, and a hold untold, while hosts come and go
 GRACE = 300.0  # s after the heal, besides the recovery time, after which what is not delivered or handled hangs
-NUMBERS = {"request_timeout": 2, "lease_ttl": LEASE, "run_seconds": 20, "backoff_max": 5, "misconfigured_pause": 5,
-           "poison_tries": 3}
+NUMBERS = {
+    "request_timeout": 2,
+    "lease_ttl": LEASE,
+    "run_seconds": 20,
+    "backoff_max": 5,
+    "misconfigured_pause": 5,
+    "poison_tries": 3,
+}
 SET_NUMBER = "INSERT INTO ir_config_parameter (key, value) VALUES (%s, %s)"
 COUNTS = """
     SELECT count(*) FILTER (WHERE state = 'delivered') AS delivered,
@@ -67,8 +73,7 @@ class Nemesis:
             self._prepare()
             self._start_hosts()
             self.traffic = Traffic(self.shop, self.settings.seed, self.settings.tills, self.settings.rate / self.settings.tills)
-            self.people = People(
-                self.shop, self.other, self.proxy.url, self.other_way.url, lambda: self.faults.up())
+            self.people = People(self.shop, self.other, self.proxy.url, self.other_way.url, lambda: self.faults.up())
             self.faults = Faults(self.shop, self.postgres, self.proxy, self.traffic, self.clocks, self.people)
             self.heads = Heads(self.shop.database)
             self.say(f"{len(self.shop.hosts)} Odoo servers and {self.settings.tills} tills are open")
@@ -118,7 +123,8 @@ class Nemesis:
         self.say(
             f"{at:4.0f} s  {len(self.traffic.sales)} orders, {len(self.traffic.unanswered)} unanswered;"
             f" receipts: {counts['delivered']} delivered, {counts['rejected']} rejected, {counts['waiting']} waiting;"
-            f" breaker {counts['breaker']}; {', '.join(self.faults.now) or 'calm'}")
+            f" breaker {counts['breaker']}; {', '.join(self.faults.now) or 'calm'}"
+        )
 
     def _heal(self) -> list[str]:
         """Mend everything, and press what alarms and pages offer. Return what was not delivered in time after that."""
@@ -161,13 +167,15 @@ class Nemesis:
             *judge.settled_or_handled(receipts),
         ]
         return Result(
-            self.settings.seed, violations, history, notes, receipts, self.traffic, self.faults, self.began, self.recovery)
+            self.settings.seed, violations, history, notes, receipts, self.traffic, self.faults, self.began, self.recovery
+        )
 
     def _had_no_register(self, row: dict | None) -> bool:
         """Whether an order was sold while the register of its till was archived, as far as its number tells."""
         return bool(row) and any(
             first < row["id"] <= last and row["id"] in self._orders_of(config)
-            for config, first, last in self.people.without_register)
+            for config, first, last in self.people.without_register
+        )
 
     @cache  # noqa: B019  (one run, one nemesis)
     def _orders_of(self, config: int) -> set[int]:
