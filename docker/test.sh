@@ -116,7 +116,7 @@ run_alone() { # name
 start_lane() { # names
     steps+=("$@")
     set -m
-    (for step in "$@"; do run_step "$step"; done) &
+    (for step in "$@"; do [ -e "$shared/stopped" ] || run_step "$step"; done) &
     lanes+=($!)
     set +m
 }
@@ -145,7 +145,9 @@ wait_for_lanes() {
 
 stop() {
     [ -z "${teller:-}" ] || kill "$teller" || true
-    for lane in "${lanes[@]}"; do kill -INT -- "-$lane" && wait "$lane" || true; done
+    touch "$shared/stopped"
+    for lane in "${lanes[@]}"; do kill -INT -- "-$lane" || true; done
+    wait "${lanes[@]}" || true
     exit 130
 }
 
