@@ -120,12 +120,12 @@ def sell_and_let_go_at_once(story, shop, tills, callers, crons: int = 2) -> floa
     breaker = Breaker(shop, shop.hosts[0])
     breaker.force_open()
     with barrier(shop.database) as held:
-        start_processes(callers)
         for number in range(RECEIPTS):
             tills[number % len(tills)].sell()
         assert shop.unfinished() == RECEIPTS
         story.step(f"{RECEIPTS} receipts wait behind a breaker that is forced open")
-        breaker.automatic()  # wakes the crons
+        breaker.automatic()  # wakes the crons; who looked before would have seen it open, however long that look is held back
+        start_processes(callers)
         gather(held, callers, crons)
         story.step(f"{held.waiting()} deliverers stand at the barrier, {crons} of them crons")
     return time.time()

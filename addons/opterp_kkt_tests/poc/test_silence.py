@@ -67,7 +67,8 @@ def is_heard_again(shop: Shop, host: Odoo, till: Till):
     till.move_to(host)
     shop.settle()
     wait_until(lambda: health(host) == (200, set()), 600, "health", 0.5)
-    assert till_asks(till) == {"waiting": 0, "rejected": 0, "oldest": 0, "obstacle": False}
+    asked = till_asks(till)
+    assert (asked["waiting"], asked["rejected"], asked["oldest"], asked["obstacle"]) == (0, 0, 0, False), asked
     assert command(shop, host)[0] == 0
     assert shop.violations() == []
 

@@ -124,7 +124,7 @@ class TestWatch(WatchCommon):
             alarm.facts,
             {'count': 2, 'oldest': fields.Datetime.to_string(receipt.create_date), 'deadline': deadline, 'reason': None},
         )
-        self.assertIn("(OFD): 2,", alarm.happened)
+        self.assertIn("OFD: 2,", alarm.happened)
         self.assertIn("blocks", alarm.meaning)
         self.assertIn("Call the OFD today", alarm.to_do)
 
