@@ -60,7 +60,7 @@ def connect(url: str) -> Redis:
             socket_timeout=SOCKET_TIMEOUT,
         )
     except ValueError as error:
-        raise LeaseUnavailable(f"Redis URL: {error}") from error
+        raise LeaseUnavailable("The Redis URL is malformed") from error  # not its text: it may have a password
 
 
 class Lease:

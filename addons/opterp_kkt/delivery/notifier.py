@@ -28,7 +28,10 @@ class Notifier:
             self._coming.add((seconds, dbname))
             call = Timer(seconds, self._call, [seconds, dbname])
             call.daemon = True
-            call.start()
+            try:
+                call.start()
+            except RuntimeError:  # no thread can be started
+                self._coming.discard((seconds, dbname))
 
     def _call(self, seconds: float, dbname: str) -> None:
         self._coming.discard((seconds, dbname))  # before the call: who commits after this needs another one

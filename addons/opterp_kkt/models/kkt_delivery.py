@@ -2,11 +2,12 @@ import logging
 import os
 import time
 from configparser import ConfigParser
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from functools import partial
 from time import monotonic
 
 from odoo import api, fields, models
+from odoo.exceptions import UserError
 from odoo.sql_db import connection_info_for
 from odoo.tools import config
 
@@ -164,9 +165,7 @@ class KktDelivery(models.Model):
     @api.model
     def _deliver_now(self, registers):
         """One pass for some registers, see `kkt.register.action_deliver`."""
-        settings = self._get_settings()
-        self.env.cr.commit()  # no network call while this transaction is open  # pylint: disable=invalid-commit
-        with self._open_worker(settings, at_once=True) as worker:
+        with self._open_worker_for_a_person(at_once=True) as worker:
             waiting = worker.make_one_pass(registers.ids)
         return {
             'delivered': worker.tally.delivered,
@@ -178,6 +177,22 @@ class KktDelivery(models.Model):
     @api.model
     def _open_worker(self, settings, at_once=False):
         return Worker(settings, Guard(settings.dsn), self._wake_watch, at_once)
+
+    @contextmanager
+    def _open_worker_for_a_person(self, at_once=False):
+        """A worker that somebody waits for. Commits: no transaction is open while it is at work."""
+        settings = self._get_settings()
+        self.env.cr.commit()  # no network call while this transaction is open  # pylint: disable=invalid-commit
+        try:
+            with self._open_worker(settings, at_once) as worker:
+                yield worker
+        except SessionLost as error:
+            raise UserError(
+                self.env._(
+                    "PostgreSQL ended the connection in the middle of this. What was under way is settled by itself: nothing is"
+                    " lost and nothing sent twice. Try again in a moment."
+                )
+            ) from error
 
     @api.model
     def _wake_watch(self):
@@ -244,10 +259,8 @@ class KktDelivery(models.Model):
         self._wake()
 
     def _ask(self):
-        """Ask the OFD for the head of this register's queue, and record its answer. Commits: no transaction is open meanwhile."""
-        settings = self._get_settings()
-        self.env.cr.commit()  # no network call while this transaction is open  # pylint: disable=invalid-commit
-        with self._open_worker(settings) as worker:
+        """Ask the OFD for the head of this register's queue, and record its answer. Commits."""
+        with self._open_worker_for_a_person() as worker:
             worker.ask(self.register_id.id)
         self.env.invalidate_all()
 

@@ -3,6 +3,16 @@ from odoo.exceptions import AccessError, UserError, ValidationError
 
 from ..transports import PROTOCOLS, Endpoint, Outcome, open_transport
 
+KEPT = {
+    'address_version',
+    'breaker_id',
+    'credentials',
+    'former_of_id',
+    'former_version',
+    'pause_reason',
+    'paused_until',
+    'settings_version',
+}
 ADDRESS = ('url', 'protocol')  # where credentials go
 
 
@@ -55,6 +65,10 @@ class KktOfd(models.Model):
     breaker_condition = fields.Selection(related='breaker_id.condition')
     register_ids = fields.One2many('kkt.register', 'ofd_id')
 
+    _former_uniq = models.UniqueIndex(
+        "(former_of_id, former_version) WHERE former_of_id IS NOT NULL", "This former address is kept already."
+    )
+
     @api.constrains('url')
     def _check_url(self):
         for ofd in self:
@@ -99,12 +113,20 @@ class KktOfd(models.Model):
     def create(self, vals_list):
         self.check_access('create')  # before anything is created with more rights
         for vals in vals_list:
-            if not vals.get('breaker_id'):
-                vals['breaker_id'] = self.env['kkt.circuit.breaker'].sudo().create({'name': vals.get('name')}).id
-        return super().create(vals_list)
+            self._check_kept(vals)
+        return super().create([{'breaker_id': self._create_breaker(vals), **vals} for vals in vals_list])
+
+    def _create_breaker(self, vals):
+        return vals.get('breaker_id') or self.env['kkt.circuit.breaker'].sudo().create({'name': vals.get('name')}).id
+
+    def _check_kept(self, vals):
+        """What is kept about an OFD decides where documents go, also those of others: nobody writes it by hand."""
+        if KEPT & set(vals) and not self.env.su:
+            raise AccessError(self.env._("This is kept about an OFD, not written: %s.", ", ".join(sorted(KEPT & set(vals)))))
 
     def write(self, vals):
         """Whoever changes how the OFD is reached wants it tried at once, and nothing more sent as it was before."""
+        self._check_kept(vals)
         if not {*ADDRESS, *self._get_credential_names()} & set(vals):
             return super().write(vals)
         for ofd in self:

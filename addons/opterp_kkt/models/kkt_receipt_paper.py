@@ -1,3 +1,4 @@
+import logging
 from calendar import timegm
 
 from markupsafe import Markup
@@ -7,6 +8,8 @@ from odoo import fields, models
 from ..core import paper
 from ..core.qr import moment_of
 from .kkt_receipt_document import qr_image
+
+_logger = logging.getLogger(__name__)
 
 SLIP = Markup('<div class="o_kkt_slip o_kkt_%smm">%s</div>')
 TEXT = Markup('<div class="o_kkt_line %s"><span>%s</span><span>%s</span></div>')
@@ -62,17 +65,27 @@ class KktReceipt(models.Model):
         return paper.as_text(self._get_paper(paper_width), paper.WIDTHS[paper_width])
 
     def _get_printed_values(self):
-        """What the till needs of the document: its paper, with a line that only copies show. Sent with every sale: kept short."""
+        """What the till needs of the document: its paper, with a line that only copies show. Sent with every sale: kept short.
+
+        A paper that can't be made is no reason to refuse a sale.
+        """
         stamp = {'local_time': self.hlc_local_time, 'logical_counter': self.hlc_logical_counter, 'node': self.hlc_node}
         paper_width = self.register_id.paper_width
         return {
             'operation_type': self.operation_type,
             'fd_number': self.fd_number,
             'paper_width': paper_width,
-            'lines': [_short(line) for line in self._get_paper(paper_width, is_copy=True)],
+            'lines': self._get_printed_lines(paper_width),
             **({'hlc': stamp} if self.hlc_node else {}),
             **({'is_copy': True} if self.print_count else {}),
         }
+
+    def _get_printed_lines(self, paper_width):
+        try:
+            return [_short(line) for line in self._get_paper(paper_width, is_copy=True)]
+        except Exception:
+            _logger.exception("The paper of %s could not be made", self.display_name)
+            return []
 
     # -- printing from here ------------------------------------------------------------------------------------------------
 

@@ -235,7 +235,11 @@ class KktRegister(models.Model):
             last = (
                 self.env['kkt.receipt']
                 .sudo()
-                .search([('fiscal_drive_number', '=', register.fiscal_drive_number)], order='fd_number DESC', limit=1)
+                .search(
+                    [('fiscal_drive_number', '=', register.fiscal_drive_number), ('fd_number', '>', 0)],
+                    order='fd_number DESC',
+                    limit=1,
+                )
             )
             register.sudo().write({f'last_{name}': last[name] for name in ('fd_number', 'shift_number', 'receipt_number')})
 

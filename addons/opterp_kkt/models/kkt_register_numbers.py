@@ -116,7 +116,8 @@ class KktRegister(models.Model):
         except ValueError:
             return []
         now = int(self.env.cr.now().replace(tzinfo=UTC).timestamp() * 1000)
-        return [stamp] if hlc.within_drift(stamp, max(now, self.hlc_local_time)) else []
+        believable = hlc.within_drift(stamp, now) or stamp.local_time <= self.hlc_local_time
+        return [stamp] if believable else []
 
     def _get_local_time(self, milliseconds):
         return datetime.fromtimestamp(milliseconds / 1000, UTC).astimezone(pytz.timezone(self.tz))

@@ -1,10 +1,13 @@
 from decimal import Decimal
 
-from odoo import fields, models
+from odoo import api, fields, models
+from odoo.exceptions import AccessError
 
 from ..core.document_error import DocumentError
 from ..core.lines import ADVANCES, GOODS, PAYMENT, PIECE, Item
 from ..core.vat import NOT_SUBJECT_TO_VAT
+
+SIGNED = {'kkt_settlement_method', 'kkt_vat_rate'}
 
 
 class PosOrderLine(models.Model):
@@ -17,6 +20,16 @@ class PosOrderLine(models.Model):
     _inherit = 'pos.order.line'
 
     kkt_vat_rate = fields.Integer("VAT Rate Stated", readonly=True, copy=False, help="Tag 1199.")
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        """What the browser says about a receipt is not believed."""
+        return super().create([{name: vals[name] for name in vals if name not in SIGNED or self.env.su} for vals in vals_list])
+
+    def write(self, vals):
+        if SIGNED & set(vals) and not self.env.su:
+            raise AccessError(self.env._("What a signed receipt stated is kept for its refund, not written."))
+        return super().write(vals)
 
     def _kkt_get_item(self):
         signed = self.refunded_orderline_id._kkt_get_signed_rate()

@@ -10,6 +10,7 @@ from contextlib import ExitStack, closing, suppress
 
 import psycopg2
 from delivery import locks
+from harness.hands import Refused, fiscal_administrator
 from harness.processes import wait_until
 from harness.shop import Shop
 from harness.stack import TEMPLATE, Odoo, Postgres, environment_dsn
@@ -19,6 +20,7 @@ REGISTER = "SELECT id, pos_config_id FROM kkt_register WHERE active ORDER BY pos
 OPEN_SESSION = "SELECT id FROM pos_session WHERE state = 'opened' AND config_id = %s"
 RETAIL_PLACE = "SELECT retail_place FROM kkt_register WHERE id = %s"
 LOCK_OF_ANOTHER = f"SELECT pg_advisory_lock({locks.SALE}, %s)"
+GUARDS = f"SELECT pg_terminate_backend(pid, 10000) FROM pg_locks WHERE locktype = 'advisory' AND classid = {locks.GUARD}"
 WAITS_FOR_THE_LOCK = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
 SELL_LATER = """
 env['kkt.register'].browse({register}).retail_place = "Written by the caller"
@@ -100,6 +102,33 @@ def _await_a_waiter(shop: Shop, free: threading.Event):
     """Until somebody waits for the turn, or nobody will."""
     while not free.wait(0.2) and not shop.database.value(WAITS_FOR_THE_LOCK):
         pass
+
+
+def test_a_person_is_told_in_words_that_postgresql_went_away(shop, report):
+    """*Deliver now* while PostgreSQL ends the guard's session: the button says so, and what was under way is settled."""
+    with report.scenario("people: PostgreSQL ends the connection of Deliver now") as scenario:
+        host = shop.host(crons=0)
+        shop.till(host).sell()
+        [register] = shop.database.query(REGISTER)
+        shop.ofd.mode("slow", seconds=3)
+        said = []
+        pressed = threading.Thread(target=_press_deliver_now, args=(host, register["id"], said))
+        pressed.start()
+        wait_until(lambda: shop.ofd.under_way() or said, 600, "a document under way")
+        shop.database.query(GUARDS)
+        pressed.join()
+        shop.ofd.mode("ok")
+        assert said == ["odoo.exceptions.UserError"], said
+        shop.settle()
+        assert shop.violations() == []
+        scenario.step("said in words, then delivered once")
+
+
+def _press_deliver_now(host: Odoo, register: int, said: list):
+    try:
+        said.append(fiscal_administrator(host).deliver_now(register))
+    except (Refused, RpcError) as error:
+        said.append(str(error).split(":")[0])
 
 
 def _run_in_shell(shop: Shop, script: str):

@@ -320,12 +320,33 @@ class TestRightsRpc(RightsCommon, HttpCase):
     def test_shared_ofd_is_resumed_by_fiscal_administrators(self):
         """They are told of the pause, and the button changes no setting."""
         ofd = self.register.ofd_id
-        ofd.write({'company_id': False, 'paused_until': '2099-01-01 00:00:00'})
+        ofd.sudo().write({'company_id': False, 'paused_until': '2099-01-01 00:00:00'})
         self._login(self.manager)
         self._assert_denied(ofd, 'action_resume')
         self._login(self.fiscal_admin)
         self._call(ofd, 'action_resume')
         self.assertFalse(ofd.paused_until)
+
+    def test_what_is_kept_about_an_ofd_is_written_by_nobody(self):
+        """It decides where documents in doubt are asked for, also those of other companies."""
+        ofd = self.register.ofd_id
+        self._login(self.fiscal_admin)
+        for values in (
+            {'former_of_id': ofd.id, 'former_version': 0},
+            {'breaker_id': ofd.breaker_id.id},
+            {'address_version': 7},
+            {'settings_version': 7},
+            {'paused_until': '2099-01-01 00:00:00'},
+            {'credentials': {'token': "mine"}},
+        ):
+            with self.subTest(values=values):
+                self._assert_denied(ofd, 'write', values)
+                self._assert_denied(ofd.browse(), 'create', {'name': "Mine", 'url': 'http://127.0.0.1:1', **values})
+
+    def test_what_a_receipt_stated_is_written_by_nobody(self):
+        self._login(self.manager)
+        for values in ({'kkt_vat_rate': 6}, {'kkt_settlement_method': 3}):
+            self._assert_denied(self.receipt.pos_order_id.lines[:1], 'write', values)
 
     def test_breaker_of_a_shared_ofd_is_reset_by_fiscal_administrators(self):
         """Its mode and numbers decide for every company that shares it: those are the system administrator's."""

@@ -492,6 +492,18 @@ class TestSale(CronMixinCase, KktSaleCommon):
         self.assertFalse(receipt.hlc_drift)
         self.assertEqual(stamp(receipt), (ahead, 8))
 
+    def test_a_till_does_not_push_its_register_ahead_step_by_step(self):
+        """A stamp ahead of the register's own is believed within the bound of the true time only."""
+        first = self._sell_stamped({'local_time': now_ms() + 30_000, 'logical_counter': 0, 'node': 'till-1'}).kkt_receipt_ids
+        self.assertFalse(first.hlc_drift)
+        further = first.hlc_local_time + 59_000_000
+        self.assertTrue(
+            self._sell_stamped({'local_time': further, 'logical_counter': 0, 'node': 'till-1'}).kkt_receipt_ids.hlc_drift
+        )
+        self.register.sudo().hlc_local_time = further
+        beyond = {'local_time': further + 59_000, 'logical_counter': 0, 'node': 'till-1'}
+        self.assertTrue(self._sell_stamped(beyond).kkt_receipt_ids.hlc_drift)
+
     def test_old_stamp_of_an_offline_till_changes_nothing(self):
         before = now_ms()
         receipt = self._sell_stamped({'local_time': before - YEAR, 'logical_counter': 7, 'node': 'till-1'}).kkt_receipt_ids
