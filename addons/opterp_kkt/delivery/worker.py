@@ -34,6 +34,7 @@ STAY_SECONDS = 60.0  # a run waits for what is due within this; a trigger of Odo
 PASS_SECONDS = 20.0  # for one "Deliver now"
 REDIS_PAUSE = 5.0  # before a missing Redis is asked again
 SHORTEST_NAP = 0.05
+ASK_AGAIN = 0.2  # more often than a nap: a probe's turn does not last
 
 
 class Fenced(Exception):
@@ -46,6 +47,7 @@ class Tally:
 
     delivered: int = 0
     rejected: int = 0
+    attempts: int = 0
     busy: set[int] = field(default_factory=set)  # registers that another worker delivers
 
     @property
@@ -120,14 +122,25 @@ class Worker:
     def ask(self, register_id: int) -> None:
         """Ask the OFD for the head of a queue, held or not, without sending it, and record what it says.
 
-        Nothing happens while another worker delivers, nor where the breaker or a pause forbids it.
+        While the breaker or another worker is in the way it waits for its chance, for PASS_SECONDS: a person waits for it.
         """
+        until = monotonic() + PASS_SECONDS
+        while self._may_ask(register_id) and monotonic() < until:
+            sleep(ASK_AGAIN)
+
+    def _may_ask(self, register_id: int) -> bool:
+        """Ask if that is possible now; True when it may be in a moment."""
+        asked = self.tally.attempts
         for queue in self.scan([register_id]):
+            if queue.paused_for or queue.breaker.mode == breaker.FORCED_OPEN:
+                return False
             if ownership := self._take(queue):
                 try:
                     self._deliver_next(ownership, queue, only_ask=True)
                 finally:
                     self._let_go(ownership)
+            return self.tally.attempts == asked
+        return False
 
     # -- one round -------------------------------------------------------------------------------------------------------
 
@@ -211,6 +224,7 @@ class Worker:
         return queue.with_breaker(seen) if goes_on else None
 
     def _count(self, claim: Claim, outcome: Outcome) -> None:
+        self.tally.attempts += 1
         self.tally.delivered += outcome is Outcome.ACCEPTED
         self.tally.rejected += outcome is Outcome.REFUSED
         self._news |= (
