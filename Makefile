@@ -26,7 +26,7 @@ poc: setup ## the proofs over real processes; ONLY=5: POC-5
 	@ONLY=$(ONLY:%=poc_%) $(during) docker/test.sh poc
 
 report: poc ## the proofs, and their report kept in docs/POC_REPORT.md, to be committed
-	@cp POC_REPORT.md docs/
+	@mkdir -p docs && cp POC_REPORT.md docs/
 
 proofs: setup ## everything at full length: SLOW, FULL, many seeds (an hour and more)
 	@SLOW=1 FULL=1 $(during) docker/test.sh all

@@ -10,7 +10,7 @@ from .base import Numbers
 
 
 class Emulator:
-    """Stands in for a register with a certified drive, whose numbers would start with 9999."""
+    """Stands in for a register with a certified drive. The numbers of its own drives start with 9999, reserved for tests."""
 
     label = "Emulated register (tests only)"
     at_once = True
