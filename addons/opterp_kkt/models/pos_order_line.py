@@ -1,7 +1,6 @@
 from decimal import Decimal
 
 from odoo import api, fields, models
-from odoo.exceptions import AccessError
 
 from ..core.document_error import DocumentError
 from ..core.lines import ADVANCES, GOODS, PAYMENT, PIECE, Item
@@ -23,13 +22,14 @@ class PosOrderLine(models.Model):
 
     @api.model_create_multi
     def create(self, vals_list):
-        """What the browser says about a receipt is not believed."""
-        return super().create([{name: vals[name] for name in vals if name not in SIGNED or self.env.su} for vals in vals_list])
+        return super().create([self._kkt_believe(vals) for vals in vals_list])
 
     def write(self, vals):
-        if SIGNED & set(vals) and not self.env.su:
-            raise AccessError(self.env._("What a signed receipt stated is kept for its refund, not written."))
-        return super().write(vals)
+        return super().write(self._kkt_believe(vals))
+
+    def _kkt_believe(self, vals):
+        """What anybody else says that a receipt stated is passed over: a till sends back whatever it has loaded."""
+        return vals if self.env.su else {name: vals[name] for name in vals if name not in SIGNED}
 
     def _kkt_get_item(self):
         signed = self.refunded_orderline_id._kkt_get_signed_rate()

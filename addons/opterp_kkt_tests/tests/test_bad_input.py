@@ -387,7 +387,7 @@ class TestBadInput(BadInputCommon, DeliveryCommon):
             self.assertEqual(receipt.state, VERDICTS.get(answer.outcome, 'pending'))
             self.assertEqual(receipt.last_error or "", answer.message if receipt.state != 'delivered' else "")
             self.receiver.verdicts.clear()
-            self.register.ofd_id.write({'paused_until': False})
+            self.register.ofd_id.sudo().write({'paused_until': False})
             self.register.delivery_ids.sudo()._release()
             following = self._send_good()
             self._deliver(count=2)

@@ -345,8 +345,12 @@ class TestRightsRpc(RightsCommon, HttpCase):
 
     def test_what_a_receipt_stated_is_written_by_nobody(self):
         self._login(self.manager)
-        for values in ({'kkt_vat_rate': 6}, {'kkt_settlement_method': 3}):
-            self._assert_denied(self.receipt.pos_order_id.lines[:1], 'write', values)
+        line = self.receipt.pos_order_id.lines[:1]
+        before = line.read(['kkt_vat_rate', 'kkt_settlement_method'])
+        self._call(line, 'write', {'kkt_vat_rate': 7, 'kkt_settlement_method': 3, 'customer_note': "written"})
+        line.invalidate_recordset()
+        self.assertEqual(line.read(['kkt_vat_rate', 'kkt_settlement_method']), before)
+        self.assertEqual(line.customer_note, "written")
 
     def test_breaker_of_a_shared_ofd_is_reset_by_fiscal_administrators(self):
         """Its mode and numbers decide for every company that shares it: those are the system administrator's."""
