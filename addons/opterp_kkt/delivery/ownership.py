@@ -24,6 +24,10 @@ NOTE_MISSING = "UPDATE kkt_delivery SET lease_missing = %(missing)s WHERE regist
 OWNED = "SELECT epoch, lease_missing FROM kkt_delivery WHERE register_id = %s"
 
 
+class Fenced(Exception):
+    """Another owner has a newer epoch: what we did may stand, but we can't record it."""
+
+
 class Ownership:
     """The right to deliver for one register, from `take` until `release` or until the process dies.
 

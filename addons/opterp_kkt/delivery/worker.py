@@ -3,8 +3,8 @@
 import logging
 import os
 import socket
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from time import monotonic, sleep
@@ -20,7 +20,7 @@ from . import breaker_row, journal
 from .guard import Guard
 from .lease import Lease, LeaseLost, LeaseUnavailable, connect
 from .outcomes import EFFECTS, NEWS, SETTLED, Attempt, Claim, consequences, fails_alone, may_send, must_ask
-from .ownership import Absentees, Ownership
+from .ownership import Absentees, Fenced, Ownership
 from .queue import Queue
 from .session import SessionLost
 from .settings import Settings
@@ -35,10 +35,6 @@ PASS_SECONDS = 20.0  # for one "Deliver now"
 REDIS_PAUSE = 5.0  # before a missing Redis is asked again
 SHORTEST_NAP = 0.05
 ASK_AGAIN = 0.2  # more often than a nap: a probe's turn does not last
-
-
-class Fenced(Exception):
-    """Another owner has a newer epoch: what we did may stand, but we can't record it."""
 
 
 @dataclass
@@ -131,16 +127,13 @@ class Worker:
     def _may_ask(self, register_id: int) -> bool:
         """Ask if that is possible now; True when it may be in a moment."""
         asked = self.tally.attempts
-        for queue in self.scan([register_id]):
-            if queue.paused_for or queue.breaker.mode == breaker.FORCED_OPEN:
-                return False
-            if ownership := self._take(queue):
-                try:
-                    self._deliver_next(ownership, queue, only_ask=True)
-                finally:
-                    self._let_go(ownership)
-            return self.tally.attempts == asked
-        return False
+        queue = next(iter(self.scan([register_id])), None)
+        if queue is None or queue.paused_for or queue.breaker.mode == breaker.FORCED_OPEN:
+            return False
+        with self._own(queue) as ownership:
+            if ownership:
+                self._deliver_next(ownership, queue, only_ask=True)
+        return self.tally.attempts == asked
 
     # -- one round -------------------------------------------------------------------------------------------------------
 
@@ -162,8 +155,6 @@ class Worker:
             return self._deliver_for(queue, min(until, monotonic() + SLICE_SECONDS))
         except SessionLost:
             raise
-        except LockNotAvailable as error:
-            _logger.warning("Register %s has to wait, somebody has a row locked: %s", queue.register_id, error)
         except Exception:
             _logger.exception("Delivery for register %s failed", queue.register_id)
         return False
@@ -175,19 +166,27 @@ class Worker:
 
     def _deliver_for(self, queue: Queue, until: float) -> bool:
         """Deliver the queue of one register as far as it goes; True when only the time was up."""
-        ownership = self._take(queue)
-        if not ownership:
-            return False
-        try:
-            while queue and monotonic() < until:
+        with self._own(queue) as ownership:
+            while ownership and queue and monotonic() < until:
                 queue = self._deliver_next(ownership, queue)
-            return queue is not None
+            return bool(ownership and queue)
+        return False
+
+    @contextmanager
+    def _own(self, queue: Queue) -> Iterator[Ownership | None]:
+        """Own a register, None when another worker does; who loses it meanwhile, or finds a row locked, lets go."""
+        ownership = None
+        try:
+            ownership = self._take(queue)
+            yield ownership
         except (Fenced, LeaseLost) as error:
-            _logger.warning("Register %s was taken over: %r", ownership.register_id, error)
-            self.tally.busy.add(ownership.register_id)
-            return False
+            _logger.warning("Register %s was taken over: %r", queue.register_id, error)
+            self.tally.busy.add(queue.register_id)
+        except LockNotAvailable as error:
+            _logger.warning("Register %s has to wait, somebody has a row locked: %s", queue.register_id, error)
         finally:
-            self._let_go(ownership)
+            if ownership:
+                self._let_go(ownership)
 
     def _take(self, queue: Queue) -> Ownership | None:
         """Become the owner of a register; None when another worker is."""

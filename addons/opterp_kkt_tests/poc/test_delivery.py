@@ -345,6 +345,30 @@ def test_a_row_that_somebody_has_locked_is_not_waited_for(sold, deliverer):
     assert not waiting(sold, queue.register_id) and len(sold.ofd.accepted()) == len(sold.ofd.history()) == 3
 
 
+def test_a_question_waits_until_it_can_be_asked(sold, deliverer, monkeypatch):
+    """A person's: while a row is locked or another worker delivers nothing is raised, and nothing is sent in any case."""
+    from odoo.addons.opterp_kkt.delivery import worker
+
+    monkeypatch.setattr(worker, "PASS_SECONDS", 600)
+    one, other = deliverer(), deliverer()
+    register = one.registers[0]
+    [head, *_rest] = waiting(sold, register)
+    busy = other.take(register)
+    asked = threading.Thread(target=one.worker.ask, args=[register])
+    asked.start()
+    wait_until(lambda: register in one.worker.tally.busy, 600, "a question that finds another worker")
+    other.worker._let_go(busy)
+    asked.join()
+    assert [request["method"] for request in sold.ofd.history()] == ["GET"]
+    assert {**waiting(sold, register)[0], "delivery_epoch": None} == head
+
+    monkeypatch.setattr(worker, "PASS_SECONDS", 0)
+    with closing(psycopg2.connect(dbname=sold.database.name, **sold.database.dsn)) as administrator:
+        administrator.cursor().execute("SELECT FROM kkt_receipt WHERE id = %s FOR UPDATE", [head["id"]])
+        one.worker.ask(register)
+    assert len(sold.ofd.history()) == 1, "it could not be claimed"
+
+
 @pytest.mark.parametrize("arrived", [True, False])
 def test_what_may_be_at_a_former_address_is_settled_there_first(sold, delivery, deliverer, arrived):
     one = deliverer()
