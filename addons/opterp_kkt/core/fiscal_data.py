@@ -2,6 +2,8 @@
 
 from typing import NamedTuple
 
+TEST_DRIVES = "9999"  # how the numbers of drives begin that are reserved for tests
+
 
 class FiscalData(NamedTuple):
     """What makes a document fiscal: the drive's numbers and sign, and the QR code that shows them (settlements only)."""

@@ -12,6 +12,7 @@ from textwrap import wrap
 from typing import NamedTuple
 
 from . import captions
+from .fiscal_data import TEST_DRIVES
 from .lines import FULL_SETTLEMENT, GOODS, OTHER_MEASURE, PIECE
 from .listing import readable
 from .qr import qr_text
@@ -19,7 +20,6 @@ from .tags import BY_NAME, ITEM
 from .text import fit_texts
 
 WIDTHS = {"80": 48, "58": 32}  # paper in mm, columns of 1.5 mm: 72 and 48 mm are printed on
-TEST_DRIVES = "9999"  # how numbers of drives begin that are reserved for tests
 LAST = ("fnsUrl", "kktRegId", "fiscalDriveNumber", "fiscalDocumentNumber", "fiscalSign")
 ELECTRONIC = {"code", "fiscalDocumentFormatVer", "internetSign", "internetPayment"}  # not on paper
 PLACED = {

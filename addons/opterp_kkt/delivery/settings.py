@@ -27,5 +27,9 @@ class Settings:
 
     @property
     def longest_waits(self) -> dict:
-        """What no stored wait can be longer than."""
-        return {"backoff_max": self.backoff_max, "longest_pause": max(self.misconfigured_pause, LONGEST_PAUSE)}
+        return longest_waits(self.backoff_max, self.misconfigured_pause)
+
+
+def longest_waits(backoff_max: float, misconfigured_pause: float) -> dict:
+    """What no stored wait can be longer than, in s: parameters of the statements that judge one."""
+    return {"backoff_max": backoff_max, "longest_pause": max(misconfigured_pause, LONGEST_PAUSE)}

@@ -226,7 +226,7 @@ class KktHealth(models.AbstractModel):
     @api.model
     def _get_queues(self, register_ids=None):
         """A row of `QUEUES` for each register."""
-        waits = self.env['kkt.delivery']._get_settings().longest_waits
+        waits = self.env['kkt.delivery']._get_longest_waits()
         return self._query(QUEUES, registers=register_ids, **waits)
 
     @api.model

@@ -115,7 +115,7 @@ class KktMetrics(models.AbstractModel):
 
     @api.model
     def _collect_ofds(self):
-        rows = self.env['kkt.health']._query(OFDS, **self.env['kkt.delivery']._get_settings().longest_waits)
+        rows = self.env['kkt.health']._query(OFDS, **self.env['kkt.delivery']._get_longest_waits())
         labels = ('ofd', 'id')
         states = StateSetMetricFamily(
             'kkt_breaker', "Mode of the circuit breaker, or its state while that is automatic.", labels=labels

@@ -7,11 +7,11 @@ from odoo.exceptions import ValidationError
 
 from ..core import registration_number, text
 from ..core.ffd import RECEIPT
+from ..core.fiscal_data import TEST_DRIVES
 from ..core.inn import is_inn
 from ..core.tags import TAGS
 
 LARGEST_USER_PROPERTY = TAGS[1084].length - 8  # the heads of two tags
-TEST_DRIVES = '9999'  # their numbers are reserved for tests
 
 
 class KktRegister(models.Model):
