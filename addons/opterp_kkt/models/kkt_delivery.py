@@ -45,13 +45,12 @@ _notifiers = {}  # by process: a child must not use what it inherits
 # be wrong. One that is just being deleted is passed over: a sale does not wait for an administrator.
 CRONS = """
     SELECT c.id FROM ir_cron c
-      JOIN ir_act_server a ON a.id = c.ir_actions_server_id AND a.code = 'model._cron_deliver()'
-      JOIN ir_model m ON m.id = a.model_id AND m.model = 'kkt.delivery'
+      JOIN ir_act_server a ON a.id = c.ir_actions_server_id AND a.code = 'model._cron_deliver()' AND a.model_id = %(model)s
      WHERE c.active
 """
 TRIGGER = f"""
     INSERT INTO ir_cron_trigger (cron_id, call_at)
-    SELECT id, clock_timestamp() AT TIME ZONE 'UTC' + %s * interval '1 second'
+    SELECT id, clock_timestamp() AT TIME ZONE 'UTC' + %(seconds)s * interval '1 second'
       FROM ({CRONS} FOR KEY SHARE OF c SKIP LOCKED) crons
 """
 # What lies further ahead than twice a cron's own interval is from before PostgreSQL's clock was set back.
@@ -125,14 +124,14 @@ class KktDelivery(models.Model):
         Like `ir.cron._trigger`, at a fraction of its cost: that is called for each cron, reads and creates records, and opens
         connections before a sale is answered.
         """
-        self.env.cr.execute(TRIGGER, [seconds])
+        self.env.cr.execute(TRIGGER, {'model': self.env['ir.model']._get_id(self._name), 'seconds': seconds})
         if self.env.cr.rowcount and not seconds:
             self.env.cr.postcommit.add(partial(_call_crons_in, CALL_SECONDS, self.env.cr.dbname))
 
     @api.model
     def _get_crons(self):
         """The crons that deliver, for whoever looks after them."""
-        self.env.cr.execute(CRONS)
+        self.env.cr.execute(CRONS, {'model': self.env['ir.model']._get_id(self._name)})
         return self.env['ir.cron'].browse(cron_id for [cron_id] in self.env.cr.fetchall())
 
     @api.model

@@ -288,7 +288,7 @@ class KktReceipt(models.Model):
         :return: values of the receipt
         :raises DocumentError: what is wrong with the source
         """
-        body = source._kkt_get_body(register, operation_type)  # first: it has the register read anew
+        body = source._kkt_get_body(register, operation_type)
         driver = DRIVERS[register.driver]
         place = register._take_place(driver.at_once, *source._kkt_get_stamps())
         document, fiscal_data = driver.sign(body, place.numbers)

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import pytz
 
-from odoo import models
+from odoo import api, models
 
 from ..core import hlc
 from ..core.document_error import DocumentError
@@ -54,9 +54,16 @@ class KktRegister(models.Model):
 
     _inherit = 'kkt.register'
 
+    @api.model
+    def _find_anew(self, domain):
+        """With one query, whatever is cached: another fiscal drive, just put in, is written; what an earlier transaction read is
+        forgotten.
+        """
+        self.invalidate_model()
+        return self.search_fetch(domain)
+
     def _check_serves(self, config, company):
         """:raises DocumentError: this register doesn't number what that point of sale and company sell"""
-        self.invalidate_recordset()  # write another fiscal drive, just put in; forget what an earlier transaction read
         if not self.active or self.pos_config_id != config:
             raise DocumentError('register', register=self.name, pos=config.name)
         if self.company_id != company:

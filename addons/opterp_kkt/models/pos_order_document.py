@@ -50,8 +50,7 @@ class PosOrder(models.Model):
         paid = ffd.share_payments(self._kkt_get_paid(operation_type), total, other, tolerance)
         head = {'operator': self._kkt_get_cashier(), **register._get_head_values()}
         body = ffd.settlement(int(operation_type), items, paid, head, register._get_day())
-        for line, item in zip(self._kkt_get_lines(operation_type), items, strict=True):
-            line._kkt_keep(item)
+        self._kkt_get_lines(operation_type)._kkt_keep(items)
         return body
 
     def _kkt_get_lines(self, operation_type):

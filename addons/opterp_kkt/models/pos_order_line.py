@@ -46,9 +46,12 @@ class PosOrderLine(models.Model):
             of_earlier_sale=bool(signed),
         )
 
-    def _kkt_keep(self, item):
-        """What was signed, for a refund."""
-        self.write({'kkt_vat_rate': item.stated_rate, 'kkt_settlement_method': item.method})
+    def _kkt_keep(self, items):
+        """What was signed of each line, for a refund. Mostly it is the same for all, and one write."""
+        stated = [(item.stated_rate, item.method) for item in items]
+        for rate, method in set(stated):
+            lines = self.browse(line.id for line, its in zip(self, stated, strict=True) if its == (rate, method))
+            lines.write({'kkt_vat_rate': rate, 'kkt_settlement_method': method})
 
     def _kkt_get_name(self):
         return self.full_product_name or self.product_id.display_name
