@@ -1,7 +1,7 @@
 {
     'name': "Fiscal Receipts (54-FZ)",
     'summary': "Every sale in Point of Sale becomes a fiscal receipt and reaches the OFD once and in order",
-    'version': '19.0.1.2.0',
+    'version': '19.0.1.3.0',
     'category': 'Sales/Point of Sale',
     'author': "OPTERP",
     'maintainers': ['opterp'],
@@ -16,6 +16,7 @@
         'data/ir_cron.xml',
         'views/kkt_receipt_report.xml',
         'views/kkt_receipt_views.xml',
+        'views/kkt_shift_views.xml',
         'views/kkt_register_views.xml',
         'views/kkt_ofd_views.xml',
         'views/kkt_circuit_breaker_event_views.xml',

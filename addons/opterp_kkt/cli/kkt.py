@@ -82,6 +82,8 @@ class Kkt(Command):
             'delivered_by': register.delivery_holder or None,
             'epoch': register.delivery_epoch,
             'archived': not register.active,
+            'shift': register.shift_id.number or None,
+            'hours_left': register._get_hours_left(),
             'waits_for': register.queue_condition or None,
             'tries': head.attempts,
             'next_try': head.next_attempt_at or None,

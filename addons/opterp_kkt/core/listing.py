@@ -33,6 +33,23 @@ def _rows(fields, place, depth):
                 yield Row(depth, tag.number, tag.title, readable(tag.kind, each), data)
 
 
+class Counter(NamedTuple):
+    path: tuple[int, ...]  # of tags
+    depth: int
+    title: str
+    value: str  # empty for a structure, whose counters follow
+
+
+def counters(values: dict, place: int = 1194, path: tuple[int, ...] = ()) -> Iterator[Counter]:
+    """Rows of counters (tags 1194, 1157)."""
+    for name, value in values.items():
+        tag = BY_NAME[place][name]
+        here = (*path, tag.number)
+        yield Counter(here, len(path), tag.title, "" if tag.kind == "stlv" else readable(tag.kind, value))
+        if tag.kind == "stlv":
+            yield from counters(value, tag.number, here)
+
+
 def readable(kind, value):
     if kind == "vln":
         return f"{value // 100}.{value % 100:02}"

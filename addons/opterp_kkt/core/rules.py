@@ -1,4 +1,4 @@
-"""What a receipt must satisfy before a register numbers it."""
+"""What a document must satisfy before a register numbers it."""
 
 from decimal import Decimal
 
@@ -24,17 +24,15 @@ BY_REGISTER = {  # what is added when it is numbered
     "fiscalSign",
 }
 ROOM_FOR_NUMBERS = sum(4 + tag.length for tag in TAGS.values() if tag.name in BY_REGISTER)  # bytes
+BY_REGISTER |= {"kktVersion", "documentKktVersion", "fdKeyResource"}  # in reports, of itself
 
 
 def check(body: dict):
-    """Nothing is missing, every field fits (the encoder says so), and the sums add up.
+    """Nothing is missing in a receipt, every field fits (the encoder says so), and the sums add up.
 
     :raises DocumentError: with field, rule and, of an item, its line
     """
-    _check_required(body, body["code"])
-    size = len(tlv.encode(body)) + ROOM_FOR_NUMBERS
-    if size > tlv.LARGEST_DOCUMENT:
-        raise DocumentError("size", field=body["code"], size=size, most=tlv.LARGEST_DOCUMENT)
+    check_report(body)
     for line, item in enumerate(body["items"], 1):
         if abs(item["sum"] - item["price"] * Decimal(str(item["quantity"]))) > 1:
             raise DocumentError("price", field=1043, line=line)
@@ -46,6 +44,14 @@ def check(body: dict):
         raise DocumentError("payments", field=1020, paid=paid, total=total)
     if {name: body[name] for name in VAT_TOTALS & set(body)} != vat.totals(body["items"]):
         raise DocumentError("vat_totals", field=1115)
+
+
+def check_report(body: dict):
+    """Nothing is missing in a document, and every field fits."""
+    _check_required(body, body["code"])
+    size = len(tlv.encode(body)) + ROOM_FOR_NUMBERS
+    if size > tlv.LARGEST_DOCUMENT:
+        raise DocumentError("size", field=body["code"], size=size, most=tlv.LARGEST_DOCUMENT)
 
 
 def _check_required(fields, place):

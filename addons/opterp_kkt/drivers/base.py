@@ -12,7 +12,7 @@ class Numbers(NamedTuple):
     fiscal_drive_number: str  # tag 1041
     fd_number: int  # tag 1040
     shift_number: int  # tag 1038
-    receipt_number: int  # tag 1042
+    receipt_number: int | None  # tag 1042; reports on a shift have none
     moment: datetime  # tag 1012: local time of the register
 
 

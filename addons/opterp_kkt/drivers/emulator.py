@@ -3,10 +3,15 @@
 import hashlib
 from calendar import timegm
 
-from ..core.ffd import to_text
+from ..core.ffd import FFD_1_2, to_text
 from ..core.fiscal_data import FiscalData
 from ..core.qr import qr_text
 from .base import Numbers
+
+OF_ITSELF = {  # what its reports state of the register, by document code
+    2: {"kktVersion": "EMU 1", "documentKktVersion": FFD_1_2},  # tags 1188 and 1189
+    5: {"fdKeyResource": 410},  # tag 1213, days: the keys of an emulated drive don't wear out, so nothing warns of it (1050–1052)
+}
 
 
 class Emulator:
@@ -19,9 +24,10 @@ class Emulator:
         """See `Driver.sign`."""
         document = {
             **body,
+            **OF_ITSELF.get(body["code"], {}),
             "dateTime": timegm(numbers.moment.timetuple()),  # tag 1012 counts the register's local seconds as if they were UTC
             "shiftNumber": numbers.shift_number,
-            "requestNumber": numbers.receipt_number,
+            **({"requestNumber": numbers.receipt_number} if numbers.receipt_number else {}),
             "fiscalDriveNumber": numbers.fiscal_drive_number,
             "fiscalDocumentNumber": numbers.fd_number,
         }

@@ -29,6 +29,7 @@ KINDS = {
     'misconfigured': Kind("OFD misconfigured", 'kkt.ofd', mailed=True),
     'crons': Kind("Delivery does not run", 'kkt.ofd', patience=timedelta(minutes=5), mailed=True),  # a first run may be under way
     'redis': Kind("Redis missing", 'kkt.ofd', patience=timedelta(minutes=5)),
+    'shift': Kind("Shift open for long", 'kkt.register'),
     'breaker': Kind("OFD cut off", 'kkt.circuit.breaker', patience=timedelta(minutes=15)),
 }
 

@@ -255,3 +255,15 @@ class KktAlarm(models.Model):
             ),
             to_do.get(facts['mode'], self.env._("Open the circuit breaker and set its mode back to automatic.")),
         )
+
+    def _get_shift_texts(self, facts):
+        shift = self.env['kkt.shift'].browse(facts['shift'])
+        facts = {**facts, 'shift': shift.display_name, 'opened': self._format(shift.opened_at)}
+        return Texts(
+            self.env._("%(name)s: the shift is open since %(opened)s", **facts),
+            self.env._("%(shift)s of %(name)s is open since %(opened)s, and nobody has closed it.", **facts),
+            self.env._("By law a shift lasts for 24 hours at most. The till will not sell then until it is closed.")
+            if facts['refuses']
+            else self.env._("By law a shift lasts for 24 hours at most. The next sale after that closes it by itself."),
+            self.env._("Close the session of the point of sale, or press Close Shift on the register."),
+        )

@@ -90,6 +90,7 @@ class KktHealth(models.AbstractModel):
             'rejected': register.rejected_count,
             'oldest': max(0, row['age'] or 0),
             'obstacle': bool(row['head_id']) and self._get_condition(row, self._get_delivery_stop()),
+            'shift': register._get_shift_report(),
         }
 
     @api.model

@@ -40,6 +40,7 @@ SETTLEMENTS = ('receipt', 'correction')  # documents of a sum of money; the othe
 IMMUTABLE = {
     'register_id',
     'pos_order_id',
+    'shift_id',
     'document_type',
     'operation_type',
     'idempotency_key',
@@ -70,6 +71,8 @@ class KktReceipt(models.Model):
         _kkt_get_stamps()                        HLC stamps that it must be later than, and the one that a till claims
         _kkt_get_register()                      the register that issues its documents
 
+    A document with money stands in the register's open shift (`kkt.shift`), opened or renewed before it where it must be.
+
     What can't be built is `rejected`, without payload and numbers; *Retry* issues it after all. Delivery (`kkt.delivery`) alone
     moves it on, in `queue_number` order; a rejected document leaves that order. What people do about it stands in
     `kkt_receipt_handling.py`, how it reads in `kkt_receipt_document.py`.
@@ -99,7 +102,8 @@ class KktReceipt(models.Model):
     )
     fiscal_drive_number = fields.Char("Fiscal Drive (FN)", readonly=True)
     fd_number = fields.Integer("FD Number", readonly=True, help="Tag 1040.")
-    shift_number = fields.Integer("Shift", readonly=True, help="Tag 1038.")
+    shift_id = fields.Many2one('kkt.shift', readonly=True, ondelete='restrict', index='btree_not_null')
+    shift_number = fields.Integer("Shift Number", readonly=True, help="Tag 1038.")
     receipt_number = fields.Integer("Receipt in Shift", readonly=True, help="Tag 1042.")
     fiscal_sign = fields.Char(readonly=True, help="Tag 1077.")
     queue_number = fields.Integer("Place in Queue", readonly=True)
@@ -180,6 +184,10 @@ class KktReceipt(models.Model):
                    AND (qr IS NOT NULL OR COALESCE(fd_number, 0) = 0)))""",
         "A receipt has its operation and its sum, and its QR code as soon as it is numbered.",
     )
+    _in_shift = models.Constraint("CHECK (payload IS NULL OR shift_id IS NOT NULL)", "Each document belongs to a shift.")
+    _shift_report_uniq = models.UniqueIndex(
+        "(shift_id, document_type) WHERE document_type IN ('shift_open', 'shift_close')", "A shift is opened and closed once."
+    )
     _delivered = models.Constraint(
         "CHECK ((state = 'delivered') = (delivered_at IS NOT NULL))", "A delivered receipt has its time of delivery."
     )
@@ -248,16 +256,9 @@ class KktReceipt(models.Model):
 
         Whatever is wrong with it, its source is stored: the document is then rejected, with the reason, for a person to look at.
         """
-        key = self.idempotency_key or self._get_new_key()
-        values = {
-            'register_id': register.id,
-            'document_type': document_type,
-            'operation_type': operation_type,
-            'idempotency_key': key,
-            **source._kkt_get_references(operation_type),
-        }
+        values = self._get_references(register, document_type, source, operation_type)
         try:
-            built = self._build(register, document_type, source, operation_type, key)
+            built = self._build(register, document_type, source, operation_type, values['idempotency_key'])
         except psycopg2.Error:
             raise
         except DocumentError as error:
@@ -266,6 +267,24 @@ class KktReceipt(models.Model):
             _logger.exception("The fiscal document of %s could not be built", source.display_name)
             built = {'state': 'rejected', 'last_error': self.env['kkt.explanation']._explain_defect(error)}
         return self._store({**values, **built})
+
+    @api.model
+    def _issue_report(self, register, document_type, shift):
+        """Issue a report on a shift. It is signed, or it is not made at all.
+
+        :raises DocumentError: what is wrong with it; nothing is left of it
+        """
+        values = self._get_references(register, document_type, shift)
+        return self.create({**values, **self._build(register, document_type, shift, False, values['idempotency_key'])})
+
+    def _get_references(self, register, document_type, source, operation_type=False):
+        return {
+            'register_id': register.id,
+            'document_type': document_type,
+            'operation_type': operation_type,
+            'idempotency_key': self.idempotency_key or self._get_new_key(),
+            **source._kkt_get_references(operation_type),
+        }
 
     def _store(self, values):
         if not self:
@@ -289,10 +308,12 @@ class KktReceipt(models.Model):
         :raises DocumentError: what is wrong with the source
         """
         body = source._kkt_get_body(register, operation_type)
+        in_shift = {'shift_id': register._ensure_shift(body.get('operator')).id} if document_type in SETTLEMENTS else {}
         driver = DRIVERS[register.driver]
-        place = register._take_place(driver.at_once, *source._kkt_get_stamps())
+        place = register._take_place(document_type, driver.at_once, *source._kkt_get_stamps())
         document, fiscal_data = driver.sign(body, place.numbers)
         return {
+            **in_shift,
             'state': 'pending',
             'last_error': False,
             'queue_number': place.queue_number,

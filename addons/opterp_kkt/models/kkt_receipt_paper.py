@@ -54,7 +54,7 @@ class KktReceipt(models.Model):
             **document,
             'dateTime': timegm(moment.timetuple()),
             'shiftNumber': self.shift_number,
-            'requestNumber': self.receipt_number,
+            **({'requestNumber': self.receipt_number} if self.receipt_number else {}),
             'fiscalDriveNumber': self.fiscal_drive_number,
             'fiscalDocumentNumber': self.fd_number,
             'fiscalSign': self.fiscal_sign,

@@ -24,6 +24,8 @@ COUNTERS = {  # only the register itself counts
     'hlc_node',
     'hlc_local_time',
     'hlc_logical_counter',
+    'shift_id',
+    'shift_opened_time',
 }
 WATCHED = {'active', 'company_id', 'fiscal_drive_number', 'ofd_id', 'pos_config_id'}  # a change of these means more than itself
 
@@ -32,8 +34,8 @@ class KktRegister(models.Model):
     """A cash register (KKT) with its fiscal drive: it numbers and signs the documents of one point of sale.
 
     How it numbers a document stands in `kkt_register_numbers.py`, how two sales pass it one after another in
-    `kkt_register_sale_lock.py`, what its queue waits for in `kkt_register_delivery.py`. Only sales, shifts and corrections write
-    this row; what delivery writes stands in `kkt.delivery`, so that the two never conflict.
+    `kkt_register_sale_lock.py`, its shift in `kkt_register_shift.py`, its queue in `kkt_register_delivery.py`. Only
+    sales, shifts and corrections write this row; what delivery writes stands in `kkt.delivery`, so that the two never conflict.
 
     FD numbers count per fiscal drive, and drives move: whichever register a drive is in goes on after the drive's last
     document. People may change a register at any time; what would leave sales without receipts is refused here, in words.
@@ -80,7 +82,9 @@ class KktRegister(models.Model):
 
     last_fd_number = fields.Integer("Last FD Number", readonly=True, default=0, copy=False)
     last_queue_number = fields.Integer("Documents Numbered", readonly=True, default=0, copy=False)
-    last_shift_number = fields.Integer("Shift", readonly=True, default=0, copy=False, help="Tag 1038: counts per fiscal drive.")
+    last_shift_number = fields.Integer(
+        "Last Shift Number", readonly=True, default=0, copy=False, help="Tag 1038: counts per fiscal drive."
+    )
     last_receipt_number = fields.Integer(
         "Receipts of the Shift", readonly=True, default=0, copy=False, help="Tag 1042: counts from 1 in each shift."
     )
@@ -128,6 +132,7 @@ class KktRegister(models.Model):
         none = self.browse()
         moved, switched = changed.get('pos_config_id', none), changed.get('active', none)
         (moved | switched).filtered('active')._check_sells_nothing()
+        (moved | switched | changed.get('fiscal_drive_number', none))._check_shift_closed()
         changed.get('company_id', none)._check_numbered_nothing()
         changed.get('ofd_id', none)._note_in_doubt()
         result = super().write(vals)
@@ -151,8 +156,8 @@ class KktRegister(models.Model):
             raise UserError(
                 self.env._(
                     "%(pos)s is open: what it sells from now on would have no fiscal receipts. Close its session first. If the"
-                    " device or its fiscal drive was replaced, change the serial number or the drive here: nothing has to be"
-                    " closed for that.",
+                    " device or its fiscal drive was replaced, change the serial number or the drive here: only the shift has to"
+                    " be closed for that.",
                     pos=session.config_id.name,
                 )
             )

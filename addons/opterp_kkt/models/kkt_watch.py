@@ -3,6 +3,7 @@ from datetime import timedelta
 
 from odoo import api, fields, models
 
+from ..core.shift import LATE
 from ..delivery.statements import DESTINATION, HEAD
 
 # The law gives 30 days (a fiscal drive blocks after them, 54-FZ); the level of an alarm is the number of steps passed.
@@ -85,6 +86,7 @@ class KktWatch(models.AbstractModel):
             'crons': self._find_crons(heads),
             'redis': self._find_redis(),
             'breaker': self._find_breaker(heads),
+            'shift': self._find_shift(),
         }
         return {(kind, record): cause for kind, found in causes.items() for record, cause in found.items()}
 
@@ -196,6 +198,16 @@ class KktWatch(models.AbstractModel):
             breaker: (1, {'mode': 'open' if breaker.mode == 'automatic' else breaker.mode, 'reason': breaker.mode_reason})
             for breaker in breakers
             if breaker.id in waiting or breaker.mode == 'disabled'
+        }
+
+    @api.model
+    def _find_shift(self):
+        """A shift that nobody closes."""
+        registers = self.env['kkt.register'].search([('shift_id', '!=', False)])
+        return {
+            register: (1, {'shift': register.shift_id.id, 'refuses': register.on_shift_end == 'refuse'})
+            for register in registers
+            if register._get_shift_age() >= LATE
         }
 
     @api.model

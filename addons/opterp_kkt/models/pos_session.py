@@ -2,12 +2,27 @@ from odoo import models
 
 
 class PosSession(models.Model):
-    """A session of a point of sale is a shift of its register."""
+    """Opening a session of a point of sale opens the shift of its register if it is closed, closing the session closes it."""
 
     _inherit = 'pos.session'
 
     def _set_opening_control_data(self, cashbox_value, notes):
         # EXTENDS 'point_of_sale'
         result = super()._set_opening_control_data(cashbox_value, notes)
-        self.env['kkt.register'].sudo().search([('pos_config_id', '=', self.config_id.id)])._begin_shift()
+        self._kkt_get_register()._open_shift_of_session(self.env.user.name)
         return result
+
+    def close_session_from_ui(self, bank_payment_method_diff_pairs=None):
+        # EXTENDS 'point_of_sale'
+        self.env['kkt.register']._take_sale_lock(self.ids)
+        return super().close_session_from_ui(bank_payment_method_diff_pairs)
+
+    def _validate_session(self, balancing_account=False, amount_to_balance=0, bank_payment_method_diffs=None):
+        # EXTENDS 'point_of_sale': it may roll back and ask by a wizard, the session is not closed then
+        result = super()._validate_session(balancing_account, amount_to_balance, bank_payment_method_diffs)
+        if self.state == 'closed':
+            self._kkt_get_register()._close_shift_of_session(self.env.user.name)
+        return result
+
+    def _kkt_get_register(self):
+        return self.env['kkt.register'].sudo().search([('pos_config_id', '=', self.config_id.id)])

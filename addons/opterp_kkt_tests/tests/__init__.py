@@ -16,6 +16,7 @@ from . import (
     test_register,
     test_rights,
     test_sale,
+    test_shift,
     test_tours,
     test_uninstall,
     test_watch,

@@ -96,8 +96,22 @@ class KktSaleCommon(KktCommon, TestPoSCommon):
         return self.open_new_session()
 
     def _close_session(self):
-        """Without all that Odoo asks for when a session is closed."""
+        """Without all that Odoo asks for when a session is closed. Its shift is closed with it, as always."""
         self.env['pos.session'].search([('config_id', '=', self.config.id)]).state = 'closed'
+        self.env['kkt.register'].sudo().search([('pos_config_id', '=', self.config.id)])._close_shift_of_session("Cashier")
+
+    def _change_drive(self, number, register=None):
+        """Put another fiscal drive in, once the shift of the one before is closed."""
+        register = register or self.register
+        if register.shift_id:
+            register.action_close_shift()
+        register.fiscal_drive_number = number
+
+    def _deliver_reports(self):
+        """What has waited so far is delivered, as the report on the shift that a session has opened."""
+        self.env.flush_all()
+        self.env.cr.execute("UPDATE kkt_receipt SET state = 'delivered', delivered_at = now() WHERE state = 'pending'")
+        self.env.invalidate_all()
 
     def _archive_register(self, register=None):
         """Between two sessions; the second one is open afterwards."""

@@ -89,6 +89,8 @@ class DeliveryCommon(KktSaleCommon):
         super().setUp()
         self.receiver = Receiver()
         self.worker = InProcess(self)
+        self._deliver()  # the report on the shift that the session has opened
+        self.receiver.sent.clear()
 
     def _sell_receipt(self):
         return self._sell([(self.frame, 1)]).kkt_receipt_ids

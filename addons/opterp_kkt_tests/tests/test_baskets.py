@@ -83,6 +83,7 @@ class TestBaskets(BasketCase):
 
     def test_refund_of_a_sale_of_2025(self):
         """20 % of 4990.00 is 831.666…"""
+        self._set_in_sql(self.register, last_document_time=0)
         self.patch(self.env.cr, '_now', datetime(2025, 12, 30, 10))
         self.vat_22.kkt_vat_rate = '1'
         sale = self._sell([(self.sunglasses, 1)])

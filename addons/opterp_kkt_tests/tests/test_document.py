@@ -20,7 +20,8 @@ class TestDocument(KktSaleCommon):
         return self._get_document(receipt)['items']
 
     def _set_day(self, *day):
-        """PostgreSQL's day, for the check of rates."""
+        """PostgreSQL's day, for the check of rates; the register has made no document yet."""
+        self._set_in_sql(self.register, last_document_time=0)
         self.patch(self.env.cr, '_now', datetime(*day, 10))
 
     # -- VAT by date -------------------------------------------------------------------------------------------------------
@@ -136,19 +137,19 @@ class TestDocument(KktSaleCommon):
     def test_receipts_count_from_one_in_each_shift(self):
         first = self.register.last_shift_number
         self.assertEqual(first, 1)
-        self.assertEqual([self._get_numbers(self._sell([(self.frame, 1)])) for _ in range(2)], [(1, 1, 1), (1, 2, 2)])
+        self.assertEqual([self._get_numbers(self._sell([(self.frame, 1)])) for _ in range(2)], [(1, 1, 2), (1, 2, 3)])
         self.pos_session.action_pos_session_closing_control()
         self._open_session(self.basic_config)
-        self.assertEqual(self._get_numbers(self._sell([(self.frame, 1)])), (2, 1, 3))
+        self.assertEqual(self._get_numbers(self._sell([(self.frame, 1)])), (2, 1, 6))
 
     def test_numbers_count_per_fiscal_drive(self):
         first = self.register.fiscal_drive_number
         self._sell([(self.frame, 1)])
-        self.register.fiscal_drive_number = '9999000000777777'
-        self.assertEqual(self._get_numbers(self._sell([(self.frame, 1)])), (1, 1, 1))
+        self._change_drive('9999000000777777')
+        self.assertEqual(self._get_numbers(self._sell([(self.frame, 1)])), (1, 1, 2))
         self._sell([(self.frame, 1)])
-        self.register.fiscal_drive_number = first
-        self.assertEqual(self._get_numbers(self._sell([(self.frame, 1)])), (1, 2, 2))
+        self._change_drive(first)
+        self.assertEqual(self._get_numbers(self._sell([(self.frame, 1)])), (2, 1, 5))
 
     # -- to look at --------------------------------------------------------------------------------------------------------
 

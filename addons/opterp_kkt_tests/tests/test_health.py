@@ -30,6 +30,7 @@ class HealthCommon(KktSaleCommon):
 
     def setUp(self):
         super().setUp()
+        self._deliver_reports()
         self._set_jobs(self.jobs, active=True, lastcall=fields.Datetime.now(), failure_count=0)
 
     def _set_jobs(self, jobs, **values):
@@ -193,6 +194,9 @@ class TestHealth(HealthCommon):
     def test_till_hears_of_its_own_register(self):
         said = self._ask()
         self.assertGreater(said.pop('time'), 1.7e9)
+        shift = said.pop('shift')
+        self.assertTrue(0 <= shift.pop('age') < 3600)
+        self.assertEqual(shift, {'number': 1, 'refuses': False})
         self.assertEqual(said, {'waiting': 0, 'rejected': 0, 'oldest': 0, 'obstacle': False})
         self._wait(minutes=6)
         _config, other = self._create_second_shop()
@@ -242,7 +246,7 @@ class TestHealth(HealthCommon):
             }
         )
         text = self._say()
-        for words in ("Receipt (FD 1)", "Tries: 15", "The OFD answers, but", "HTTP 500", "asked for it", "Next try in "):
+        for words in ("Receipt (FD 2)", "Tries: 15", "The OFD answers, but", "HTTP 500", "asked for it", "Next try in "):
             self.assertIn(words, text)
         receipt.sudo().last_status = False
         self.assertIn("The OFD did not answer", self._say())
@@ -319,5 +323,8 @@ class TestStatusCommand(HealthCommon):
         self._archive_register()
         self.assertTrue(self._get_row()['archived'])
         self.assertIn(self.register, Kkt()._find(self.env))
+        self._deliver_reports()
+        receipt.sudo().write({'state': 'pending', 'delivered_at': False})
+        self.assertTrue(self._get_row())
         receipt.sudo().state = 'rejected'
         self.assertIsNone(self._get_row())

@@ -13,7 +13,7 @@ from .common import stamp
 from .delivering import FAILED, DeliveryCommon
 
 FISCAL_DATA = FiscalData('9999000000000777', 77, 3, 5, "1234567890", "t=…&fn=9999000000000777")
-
+FISCAL_DATA_OF_OPENING = FiscalData('9999000000000777', 76, 3, None, "1234567889")
 
 ELSEWHERE = {'driver': 'elsewhere', 'fiscal_drive_number': '8710000100000001'}
 
@@ -29,8 +29,22 @@ class TestIssue(DeliveryCommon):
 
     # -- a register elsewhere ----------------------------------------------------------------------------------------------
 
-    def _sell_elsewhere(self):
+    def _put_elsewhere(self):
+        """The shift of before is closed, one is opened elsewhere; all reports are delivered."""
+        self.register.action_close_shift()
         self.register.write(ELSEWHERE)
+        self.register.action_open_shift()
+        opening = self.register.shift_id.document_ids
+        self.receiver.verdicts[opening.idempotency_key] = Answer(
+            Outcome.ACCEPTED, 200, server_time=1, fiscal_data=FISCAL_DATA_OF_OPENING
+        )
+        self._deliver(count=self.register.pending_count)
+        self.assertRecordValues(
+            opening, [{'state': 'delivered', **FISCAL_DATA_OF_OPENING._asdict(), 'receipt_number': 0, 'qr': False}]
+        )
+
+    def _sell_elsewhere(self):
+        self._put_elsewhere()
         return self._sell_receipt()
 
     def test_its_document_has_all_but_the_numbers_at_once(self):
@@ -41,7 +55,7 @@ class TestIssue(DeliveryCommon):
             [
                 {
                     'state': 'pending',
-                    'queue_number': 2,
+                    'queue_number': 5,
                     'fd_number': 0,
                     'shift_number': 0,
                     'receipt_number': 0,
@@ -59,7 +73,7 @@ class TestIssue(DeliveryCommon):
         self.assertEqual((payload['idempotency_key'], payload['fd_number']), (receipt.idempotency_key, None))
         self.assertEqual(payload['document']['totalSum'], 890000)
         self.assertFalse({'fiscalSign', 'fiscalDocumentNumber', 'dateTime'} & set(payload['document']))
-        self.assertRecordValues(self.register, [{'last_queue_number': 2, 'last_fd_number': 0, 'last_receipt_number': 0}])
+        self.assertRecordValues(self.register, [{'last_queue_number': 5, 'last_fd_number': 0, 'last_receipt_number': 0}])
         self.assertIn("not numbered yet", receipt.display_name)
 
     def test_the_answer_brings_the_numbers(self):
@@ -96,10 +110,10 @@ class TestIssue(DeliveryCommon):
 
     def test_retry_builds_it_by_the_driver_of_then(self):
         order, receipt = self._sell_unbuildable()
-        self.register.write(ELSEWHERE)
+        self._put_elsewhere()
         order.lines.tax_ids.kkt_vat_rate = '11'
         receipt.action_retry()
-        self.assertRecordValues(receipt, [{'state': 'pending', 'fd_number': 0, 'numbers_follow': True, 'queue_number': 1}])
+        self.assertRecordValues(receipt, [{'state': 'pending', 'fd_number': 0, 'numbers_follow': True, 'queue_number': 4}])
 
     # -- envelopes ---------------------------------------------------------------------------------------------------------
 

@@ -76,7 +76,9 @@ class TestMetrics(HealthCommon, HttpCase):
 
     def test_delay_of_what_was_delivered(self):
         receipt = self._wait(seconds=10)
-        receipt.sudo().write({'state': 'delivered', 'delivered_at': receipt.create_date + timedelta(seconds=10)})
+        documents = receipt | self.register.shift_id.document_ids
+        documents.sudo().write({'state': 'delivered', 'delivered_at': receipt.create_date + timedelta(seconds=10)})
+        self._set_in_sql(documents, create_date=receipt.create_date)
         delays = {
             labels['quantile']: value
             for labels, value in self._read()['kkt_delivery_delay_seconds']

@@ -41,7 +41,7 @@ class TestPaper(PaperCommon):
             ("НДС 22%", "153.26"),
             ("ИТОГ", "=849.90"),
             ("СУММА НДС 22%", "=153.26"),
-            ("ФД", "1"),
+            ("ФД", "2"),
             ("ФП", sale.kkt_receipt_ids.fiscal_sign),
         ]:
             self.assertIn(line, words(paper))
@@ -140,7 +140,7 @@ class TestPaper(PaperCommon):
 
     def test_command_line(self):
         receipt = self._sell_one().kkt_receipt_ids
-        args = SimpleNamespace(document=f"{receipt.fiscal_drive_number}/1", form='paper', hex=False)
+        args = SimpleNamespace(document=f"{receipt.fiscal_drive_number}/{receipt.fd_number}", form='paper', hex=False)
         printed = io.StringIO()
         with redirect_stdout(printed):
             Kkt()._show(self.env, args)

@@ -99,7 +99,7 @@ class TestFirewall(DeliveryCommon):
 
     def _pass_other(self):
         receipt = self._sell([(self.frame, 1)], [(self.bank_pm1, 8900)]).kkt_receipt_ids
-        self._deliver(self.other_register)
+        self._deliver(self.other_register, self.other_register.pending_count)
         self.assertEqual(receipt.state, 'delivered')
 
     def test_others_passed_of_late_so_it_is_its_own(self):

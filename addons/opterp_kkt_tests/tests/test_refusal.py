@@ -170,6 +170,7 @@ class TestRefusal(DeliveryCommon):
     def test_retry_does_not_queue_for_an_archived_ofd(self):
         receipt = self._sell_refused()
         self._archive_register()
+        self._deliver_reports()
         self.register.ofd_id.active = False
         with self.assertRaisesRegex(UserError, "is archived"):
             receipt.action_retry()
@@ -216,7 +217,7 @@ class TestPoison(DeliveryCommon):
 
     def _pass_other(self):
         receipt = self._sell([(self.frame, 1)], [(self.bank_pm1, 8900)]).kkt_receipt_ids
-        self._deliver(self.other_register)
+        self._deliver(self.other_register, self.other_register.pending_count)
         self.assertEqual(receipt.state, 'delivered')
 
     def _count_sent(self):

@@ -67,6 +67,7 @@ class TestRegister(KktSaleCommon):
 
     def test_ofd_of_an_active_register_is_active(self):
         self._archive_register()
+        self._deliver_reports()
         self.register.ofd_id.active = False
         with self.assertRaisesRegex(ValidationError, "is archived"):
             self.register.active = True
@@ -83,6 +84,7 @@ class TestRegister(KktSaleCommon):
 
     def test_device_is_replaced_while_the_till_is_open(self):
         self._sell_receipt()
+        self.register.action_close_shift()
         self.register.write(
             {
                 'serial_number': 'NEW',
@@ -90,7 +92,7 @@ class TestRegister(KktSaleCommon):
                 'fiscal_drive_number': NEW_DRIVE,
             }
         )
-        self.assertRecordValues(self._sell_receipt(), [{'state': 'pending', 'fiscal_drive_number': NEW_DRIVE, 'fd_number': 1}])
+        self.assertRecordValues(self._sell_receipt(), [{'state': 'pending', 'fiscal_drive_number': NEW_DRIVE, 'fd_number': 2}])
 
     def test_numbered_register_stays_with_its_company(self):
         other = self.env['res.company'].create({'name': "Another Shop", 'vat': '7700123459'})
@@ -115,7 +117,7 @@ class TestRegister(KktSaleCommon):
         self.assertEqual(receipt.state, 'rejected', "there is no register yet")
         other = self._create_register(self.basic_config)
         receipt.action_retry()
-        self.assertRecordValues(receipt, [{'state': 'pending', 'register_id': other.id, 'fd_number': 1, 'queue_number': 1}])
+        self.assertRecordValues(receipt, [{'state': 'pending', 'register_id': other.id, 'fd_number': 2, 'queue_number': 2}])
         self.assertEqual(self._get_document(receipt)['fiscalDriveNumber'], other.fiscal_drive_number)
 
     def test_late_order_is_not_numbered_by_a_register_that_serves_another_shop(self):
@@ -125,7 +127,7 @@ class TestRegister(KktSaleCommon):
         self._open_session(self.basic_config)
         order = self._sell_late()
         self.assertRecordValues(order, [{'state': 'paid', 'kkt_state': 'rejected'}])
-        self.assertEqual(self.register.last_queue_number, 1)
+        self.assertEqual(self.register.last_queue_number, 3, "its receipt, between the reports on its shift")
 
     def test_till_does_not_wait_for_a_receipt_that_never_comes(self):
         """Its browser waits for orders that have its stamp and no receipt."""
@@ -193,9 +195,10 @@ class TestRegister(KktSaleCommon):
         self._sell_receipt()
         self._open_session(config)
         receipt = self._sell([(self.frame, 1)], [(self.bank_pm1, 8900)]).kkt_receipt_ids
-        self.assertRecordValues(receipt, [{'register_id': other.id, 'fd_number': 1, 'queue_number': 1}])
+        self.assertRecordValues(receipt, [{'register_id': other.id, 'fd_number': 2, 'queue_number': 2}])
 
     def test_queue_is_counted(self):
+        self._deliver_reports()
         first = self._sell_receipt()
         self._sell_receipt()
         self._sell_unbuildable()
@@ -208,44 +211,46 @@ class TestRegister(KktSaleCommon):
     def test_new_drive_numbers_from_one_and_the_queue_goes_on(self):
         self._sell_receipt()
         self._sell_receipt()
-        self.register.fiscal_drive_number = NEW_DRIVE
+        self._change_drive(NEW_DRIVE)
         self.assertEqual(self.register.last_fd_number, 0)
         receipt = self._sell_receipt()
-        self.assertRecordValues(receipt, [{'fiscal_drive_number': NEW_DRIVE, 'fd_number': 1, 'queue_number': 3}])
+        self.assertRecordValues(receipt, [{'fiscal_drive_number': NEW_DRIVE, 'fd_number': 2, 'queue_number': 6}])
         self.assertEqual(self._get_document(receipt)['fiscalDriveNumber'], NEW_DRIVE)
 
     def test_earlier_drive_goes_on_where_it_stopped(self):
         earlier = self.register.fiscal_drive_number
         self._sell_receipt()
         self._sell_receipt()
-        self.register.fiscal_drive_number = NEW_DRIVE
+        self._change_drive(NEW_DRIVE)
         self._sell_receipt()
-        self.register.fiscal_drive_number = earlier
-        self.assertRecordValues(self._sell_receipt(), [{'fd_number': 3, 'queue_number': 4}])
+        self._change_drive(earlier)
+        self.assertRecordValues(self._sell_receipt(), [{'fd_number': 6, 'queue_number': 9}])
 
     def test_same_drive_again_changes_nothing(self):
         self._sell_receipt()
         self.register.write({'fiscal_drive_number': self.register.fiscal_drive_number, 'name': "Renamed"})
-        self.assertEqual(self._sell_receipt().fd_number, 2)
+        self.assertEqual(self._sell_receipt().fd_number, 3)
 
     def test_documents_of_the_old_drive_are_sent_first(self):
         old = [self._sell_receipt(), self._sell_receipt()]
-        self.register.fiscal_drive_number = NEW_DRIVE
+        self._change_drive(NEW_DRIVE)
         new = self._sell_receipt()
         waiting = self.env['kkt.receipt'].search([('register_id', '=', self.register.id)], order='queue_number')
-        self.assertEqual(waiting.ids, [*(receipt.id for receipt in old), new.id])
+        receipts = waiting.filtered(lambda document: document.document_type == 'receipt')
+        self.assertEqual(receipts.ids, [*(receipt.id for receipt in old), new.id])
+        self.assertEqual(waiting.mapped('fiscal_drive_number'), [old[0].fiscal_drive_number] * 4 + [NEW_DRIVE] * 2)
 
     def test_drive_of_another_register_goes_on_there(self):
         """A drive that moves to another register keeps counting: its numbers are its own."""
         config, other = self._create_second_shop()
         drive = self.register.fiscal_drive_number
         self._sell_receipt()
-        self.register.fiscal_drive_number = NEW_DRIVE
+        self._change_drive(NEW_DRIVE)
         self.register.flush_recordset()
-        other.fiscal_drive_number = drive
+        self._change_drive(drive, other)
         self._open_session(config)
         receipt = self._sell([(self.frame, 1)], [(self.bank_pm1, 8900)]).kkt_receipt_ids
-        self.assertRecordValues(receipt, [{'fiscal_drive_number': drive, 'fd_number': 2, 'queue_number': 1}])
+        self.assertRecordValues(receipt, [{'fiscal_drive_number': drive, 'fd_number': 5, 'queue_number': 2}])
 
     def test_new_register_goes_on_with_the_drive_of_an_archived_one(self):
         drive = self.register.fiscal_drive_number
@@ -253,9 +258,9 @@ class TestRegister(KktSaleCommon):
         self._sell_receipt()
         self._archive_register()
         other = self._create_register(self.basic_config, fiscal_drive_number=drive)
-        self.assertEqual(other.last_fd_number, 2)
+        self.assertEqual(other.last_fd_number, 4)
         self.assertRecordValues(
-            self._sell_receipt(), [{'state': 'pending', 'register_id': other.id, 'fd_number': 3, 'queue_number': 1}]
+            self._sell_receipt(), [{'state': 'pending', 'register_id': other.id, 'fd_number': 6, 'queue_number': 2}]
         )
 
     def test_unarchived_register_goes_on_after_what_its_drive_did_elsewhere(self):
@@ -265,45 +270,45 @@ class TestRegister(KktSaleCommon):
         self._sell_receipt()
         self._archive_register(other)
         self.register.active = True
-        self.assertEqual(self.register.last_fd_number, 2)
+        self.assertEqual(self.register.last_fd_number, 6)
         self.assertRecordValues(
-            self._sell_receipt(), [{'state': 'pending', 'register_id': self.register.id, 'fd_number': 3, 'queue_number': 2}]
+            self._sell_receipt(), [{'state': 'pending', 'register_id': self.register.id, 'fd_number': 8, 'queue_number': 5}]
         )
 
     def test_drive_that_went_and_came_back_goes_on(self):
         config, other = self._create_second_shop()
         drive, spare = self.register.fiscal_drive_number, other.fiscal_drive_number
         self._sell_receipt()
-        self.register.fiscal_drive_number = NEW_DRIVE
+        self._change_drive(NEW_DRIVE)
         self.register.flush_recordset()
-        other.fiscal_drive_number = drive
+        self._change_drive(drive, other)
         self._open_session(config)
         self._sell([(self.frame, 1)], [(self.bank_pm1, 8900)])
-        other.fiscal_drive_number = spare
+        self._change_drive(spare, other)
         other.flush_recordset()
-        self.register.fiscal_drive_number = drive
+        self._change_drive(drive)
         self._open_session(self.basic_config)
-        self.assertRecordValues(self._sell_receipt(), [{'state': 'pending', 'fiscal_drive_number': drive, 'fd_number': 3}])
+        self.assertRecordValues(self._sell_receipt(), [{'state': 'pending', 'fiscal_drive_number': drive, 'fd_number': 8}])
 
     def test_number_that_its_drive_has_given_is_never_given_again(self):
         """Whatever the register's own counter says."""
         self._sell_receipt()
         self._sell_receipt()
         self._set_in_sql(self.register, last_fd_number=0)
-        self.assertRecordValues(self._sell_receipt(), [{'state': 'pending', 'fd_number': 3, 'queue_number': 3}])
+        self.assertRecordValues(self._sell_receipt(), [{'state': 'pending', 'fd_number': 4, 'queue_number': 4}])
 
     def test_sale_without_a_number_to_give_is_stored(self):
-        self._set_in_sql(self.register, last_fd_number=2**31 - 1)
+        self._set_in_sql(self.register, last_fd_number=2**31 - 2)
         order = self._sell([(self.frame, 1), (self.solution, -1)])
         receipts = order.kkt_receipt_ids
         self.assertRecordValues(order, [{'state': 'paid', 'kkt_state': 'rejected'}])
         self.assertRecordValues(receipts, [{'state': 'rejected', 'fd_number': 0, 'payload': False}] * 2)
         self.assertRegex(receipts[0].last_error, "no number left.*another fiscal drive")
-        self.register.fiscal_drive_number = NEW_DRIVE
+        self._change_drive(NEW_DRIVE)
         receipts.action_retry()
         self.assertRecordValues(
             receipts.sorted('fd_number'),
-            [{'state': 'pending', 'fd_number': number, 'fiscal_drive_number': NEW_DRIVE} for number in (1, 2)],
+            [{'state': 'pending', 'fd_number': number, 'fiscal_drive_number': NEW_DRIVE} for number in (2, 3)],
         )
 
     # -- another OFD --------------------------------------------------------------------------------------------------
@@ -324,7 +329,7 @@ class TestRegister(KktSaleCommon):
                 self._set_in_sql(receipt, **values)
                 warning, note = self._switch_ofd()
                 for text in (warning, note):
-                    self.assertIn("Receipt (FD 1). It is settled with", text)
+                    self.assertIn("Receipt (FD 2). It is settled with", text)
 
     def test_document_that_was_never_sent_is_not_told(self):
         self._sell_receipt()

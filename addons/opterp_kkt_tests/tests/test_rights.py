@@ -169,7 +169,7 @@ class TestRights(RightsCommon):
 
     def test_cashier_sells(self):
         order = self._sync(self._get_ui_order([(self.frame, 1)]), self.cashier)
-        self.assertRecordValues(order.kkt_receipt_ids, [{'state': 'pending', 'fd_number': 2}])
+        self.assertRecordValues(order.kkt_receipt_ids, [{'state': 'pending', 'fd_number': 3}])
         self.assertEqual(self._get_document(order.kkt_receipt_ids)['operator'], self.env.user.name)
 
     def test_forged_fields_of_an_order_change_nothing(self):
@@ -190,7 +190,7 @@ class TestRights(RightsCommon):
         draft = self._sync({**ui_order, 'state': 'draft', 'payment_ids': [], 'amount_paid': 0}, self.cashier)
         self.assertFalse(draft.kkt_receipt_ids)
         paid = self._sync({**ui_order, 'access_token': draft.access_token, 'lines': []}, self.cashier)
-        self.assertRecordValues(paid.kkt_receipt_ids, [{'state': 'pending', 'fd_number': 2, 'operation_type': '1'}])
+        self.assertRecordValues(paid.kkt_receipt_ids, [{'state': 'pending', 'fd_number': 3, 'operation_type': '1'}])
         self.assertRecordValues(paid, [{'kkt_state': 'pending', 'kkt_qr': paid.kkt_receipt_ids.qr}])
         self.assertNotIn("forged", str(paid.kkt_documents))
         self.assertEqual(self.receipt.read(), before)

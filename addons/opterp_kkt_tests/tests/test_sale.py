@@ -85,7 +85,7 @@ class TestSale(CronMixinCase, KktSaleCommon):
                 'shiftNumber': 1,
                 'requestNumber': 1,
                 'fiscalDriveNumber': self.register.fiscal_drive_number,
-                'fiscalDocumentNumber': 1,
+                'fiscalDocumentNumber': 2,
                 'fiscalSign': document['fiscalSign'],
             },
         )
@@ -101,8 +101,8 @@ class TestSale(CronMixinCase, KktSaleCommon):
                     'operation_type': '1',
                     'refunded_receipt_id': False,
                     'fiscal_drive_number': self.register.fiscal_drive_number,
-                    'fd_number': 1,
-                    'queue_number': 1,
+                    'fd_number': 2,
+                    'queue_number': 2,
                     'fiscal_sign': str(document['fiscalSign']),
                     'total': 1059980,
                     'amount_total': 10599.80,
@@ -132,7 +132,7 @@ class TestSale(CronMixinCase, KktSaleCommon):
         receipt = self._sell([(self.solution, 1)]).kkt_receipt_ids
         self.assertRegex(
             receipt.qr,
-            (rf"^t=\d{{8}}T\d{{4}}&s=849\.90&fn={self.register.fiscal_drive_number}&i=1&fp={receipt.fiscal_sign}&n=1$"),
+            (rf"^t=\d{{8}}T\d{{4}}&s=849\.90&fn={self.register.fiscal_drive_number}&i=2&fp={receipt.fiscal_sign}&n=1$"),
         )
 
     def test_fiscal_sign_covers_the_document(self):
@@ -154,7 +154,7 @@ class TestSale(CronMixinCase, KktSaleCommon):
                     'fiscal_drive_number': self.register.fiscal_drive_number,
                     'registration_number': self.register.registration_number,
                 },
-                'fd_number': 1,
+                'fd_number': 2,
                 'document_type': 'receipt',
                 'hlc': {
                     'local_time': receipt.hlc_local_time,
@@ -163,7 +163,7 @@ class TestSale(CronMixinCase, KktSaleCommon):
                 },
             },
         )
-        self.assertEqual(document['fiscalDocumentNumber'], 1)
+        self.assertEqual(document['fiscalDocumentNumber'], 2)
 
     def test_key_belongs_to_this_database(self):
         receipts = self._sell([(self.frame, 1)]).kkt_receipt_ids + self._sell([(self.frame, 1)]).kkt_receipt_ids
@@ -174,8 +174,8 @@ class TestSale(CronMixinCase, KktSaleCommon):
 
     def test_numbers_are_consecutive(self):
         receipts = [self._sell([(self.frame, 1)]).kkt_receipt_ids for _ in range(3)]
-        self.assertEqual([(receipt.fd_number, receipt.queue_number) for receipt in receipts], [(1, 1), (2, 2), (3, 3)])
-        self.assertRecordValues(self.register, [{'last_fd_number': 3, 'last_queue_number': 3, 'pending_count': 3}])
+        self.assertEqual([(receipt.fd_number, receipt.queue_number) for receipt in receipts], [(2, 2), (3, 3), (4, 4)])
+        self.assertRecordValues(self.register, [{'last_fd_number': 4, 'last_queue_number': 4, 'pending_count': 4}])
 
     def test_sale_wakes_each_delivery_cron_once(self):
         exchange = [(self.frame, 1), (self.solution, -1)]
@@ -225,7 +225,7 @@ class TestSale(CronMixinCase, KktSaleCommon):
         draft = self._sync({**self._get_ui_order([(self.solution, 1)], []), 'state': 'draft'})
         self.assertFalse(draft.kkt_receipt_ids)
         self._pay(draft, self.bank_pm1)
-        self.assertRecordValues(draft.kkt_receipt_ids, [{'state': 'pending', 'fd_number': 1, 'total': 84990}])
+        self.assertRecordValues(draft.kkt_receipt_ids, [{'state': 'pending', 'fd_number': 2, 'total': 84990}])
         self._assert_paid(self._get_document(draft.kkt_receipt_ids), ecashTotalSum=84990)
 
     def _pay(self, order, payment_method):
@@ -240,7 +240,7 @@ class TestSale(CronMixinCase, KktSaleCommon):
         self.assertRecordValues(draft, [{'state': 'draft', 'kkt_state': False}])
         paid = self._sync({**ui_order, 'access_token': draft.access_token, 'lines': []})
         self.assertEqual(paid, draft)
-        self.assertRecordValues(paid.kkt_receipt_ids, [{'state': 'pending', 'fd_number': 1, 'total': 84990}])
+        self.assertRecordValues(paid.kkt_receipt_ids, [{'state': 'pending', 'fd_number': 2, 'total': 84990}])
 
     def test_order_sent_twice_has_one_receipt(self):
         ui_order = self._get_ui_order([(self.frame, 1)])
@@ -248,7 +248,7 @@ class TestSale(CronMixinCase, KktSaleCommon):
         again = self._sync(ui_order).kkt_receipt_ids
         self.assertEqual(len(first), 1)
         self.assertEqual(again, first)
-        self.assertEqual(self.register.last_fd_number, 1)
+        self.assertEqual(self.register.last_fd_number, 2)
 
     def test_order_marked_paid_twice_has_one_receipt(self):
         order = self._sell([(self.frame, 1)])
@@ -275,7 +275,7 @@ class TestSale(CronMixinCase, KktSaleCommon):
                 {
                     'state': 'pending',
                     'operation_type': '2',
-                    'fd_number': 2,
+                    'fd_number': 3,
                     'total': 974990,
                     'refunded_receipt_id': sale.kkt_receipt_ids.id,
                 }
@@ -292,7 +292,7 @@ class TestSale(CronMixinCase, KktSaleCommon):
         refund = self._sell([self._refund_line(sale.lines, 1)], [(self.bank_pm1, -8900)], is_refund=True)
         self.assertRecordValues(
             refund.kkt_receipt_ids,
-            [{'operation_type': '2', 'fd_number': 2, 'total': 890000, 'refunded_receipt_id': sale.kkt_receipt_ids.id}],
+            [{'operation_type': '2', 'fd_number': 3, 'total': 890000, 'refunded_receipt_id': sale.kkt_receipt_ids.id}],
         )
         self._assert_paid(self._get_document(refund.kkt_receipt_ids), ecashTotalSum=890000)
 
@@ -319,8 +319,8 @@ class TestSale(CronMixinCase, KktSaleCommon):
         self.assertRecordValues(
             sold + taken_back,
             [
-                {'operation_type': '1', 'fd_number': 2, 'total': 890000, 'refunded_receipt_id': False},
-                {'operation_type': '2', 'fd_number': 3, 'total': 84990, 'refunded_receipt_id': sale.kkt_receipt_ids.id},
+                {'operation_type': '1', 'fd_number': 3, 'total': 890000, 'refunded_receipt_id': False},
+                {'operation_type': '2', 'fd_number': 4, 'total': 84990, 'refunded_receipt_id': sale.kkt_receipt_ids.id},
             ],
         )
         self._assert_items(self._get_document(sold), ("Frame", 1, 890000, 890000, 6))

@@ -48,7 +48,7 @@ class TestKktTours(PatientBrowser, KktCommon, TestPointOfSaleHttpCommon):
                     'pos_order_id': sale.id,
                     'state': 'pending',
                     'operation_type': '1',
-                    'fd_number': 1,
+                    'fd_number': 2,
                     'hlc_drift': False,
                     'refunded_receipt_id': False,
                 },
@@ -56,7 +56,7 @@ class TestKktTours(PatientBrowser, KktCommon, TestPointOfSaleHttpCommon):
                     'pos_order_id': refund.id,
                     'state': 'pending',
                     'operation_type': '2',
-                    'fd_number': 2,
+                    'fd_number': 3,
                     'hlc_drift': False,
                     'refunded_receipt_id': sale.kkt_receipt_ids.id,
                 },
@@ -92,18 +92,7 @@ class TestKktTours(PatientBrowser, KktCommon, TestPointOfSaleHttpCommon):
         self.assertEqual(self.register.get_health()['waiting'], 1, "it waits still: to look changes nothing")
 
     def _make_wait(self, **since):
-        self.env['kkt.receipt'].sudo().create(
-            {
-                'register_id': self.register.id,
-                'fd_number': 1,
-                'fiscal_sign': "1",
-                'queue_number': 1,
-                'payload': "{}",
-                'protocol': 'http',
-                'document_type': 'shift_open',
-                'state': 'pending',
-            }
-        )
+        self.register.sudo().action_open_shift()
         self.env.flush_all()
         self.env.cr.execute(
             "UPDATE kkt_receipt SET create_date = clock_timestamp() AT TIME ZONE 'UTC' - %s", [timedelta(**since)]

@@ -10,6 +10,7 @@ class TestUninstall(KktSaleCommon):
 
     def setUp(self):
         super().setUp()
+        self._deliver_reports()
         self.modules = self.env['ir.module.module'].search([('name', '=', 'opterp_kkt')])
 
     def _assert_refused(self, words):

@@ -25,6 +25,7 @@ class WatchCommon(KktSaleCommon):
 
     def setUp(self):
         super().setUp()
+        self._deliver_reports()
         self._set_crons(active=True, lastcall=fields.Datetime.now(), failure_count=0)
 
     def _set_crons(self, **values):

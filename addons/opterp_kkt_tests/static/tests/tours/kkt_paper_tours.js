@@ -33,7 +33,7 @@ addTour(
         window.print = (slip) => printed.push(slip.textContent);
     }, "a printer that keeps what it got"),
     sell(),
-    fiscalReceipt("ПРИХОД", 1),
+    fiscalReceipt("ПРИХОД", 2),
     { trigger: `.pos-receipt:contains("Optics since 1999")` },
     { trigger: `.pos-receipt:contains("Come again")` },
     ["Served by", "Total", "Units", "Powered by"].map(isGone),
@@ -54,8 +54,8 @@ addTour(
     run(() => posmodel.getOrder().getSelectedOrderline().setQuantity(-1), "it is taken back"),
     ProductScreen.clickPayButton(),
     pay(),
-    fiscalReceipt("ПРИХОД", 2),
-    fiscalReceipt("ВОЗВРАТ ПРИХОДА", 3),
+    fiscalReceipt("ПРИХОД", 3),
+    fiscalReceipt("ВОЗВРАТ ПРИХОДА", 4),
     Object.entries({ ПРИХОД: "=5.28", "ВОЗВРАТ ПРИХОДА": "=1.98" }).map(([operation, total]) => ({
         content: "each slip has its own sum",
         trigger: `.o_kkt_document${hasLine(operation)}${hasLine("ИТОГ", total)}`,

@@ -60,7 +60,7 @@ addTour(
         Date.now = () => now() + 30_000;
     }, "the computer's clock is half a minute ahead"),
     sell(),
-    fiscalReceipt("ПРИХОД", 1),
+    fiscalReceipt("ПРИХОД", 2),
     run(() => {
         Date.now = now;
     }, "somebody puts the computer's clock right"),
@@ -68,12 +68,12 @@ addTour(
     refund("001"),
     PaymentScreen.isShown(),
     pay(),
-    fiscalReceipt("ВОЗВРАТ ПРИХОДА", 2),
+    fiscalReceipt("ВОЗВРАТ ПРИХОДА", 3),
     { trigger: negate(".o_kkt_status span") },
     Chrome.clickOrders(),
     TicketScreen.selectFilter("Paid"),
-    TicketScreen.contains("FD 1"),
-    TicketScreen.contains("FD 2")
+    TicketScreen.contains("FD 2"),
+    TicketScreen.contains("FD 3")
 );
 
 addTour(
@@ -100,11 +100,11 @@ addTour(
     Chrome.clickRegister(),
     OfflineUtil.setOnlineMode(),
     sell(),
-    fiscalReceipt("ПРИХОД", 2),
+    fiscalReceipt("ПРИХОД", 3),
     { trigger: negate(".o_kkt_status span") },
     run(() => {
         const order = posmodel.models["pos.order"].find(
-            (o) => o.kkt_documents?.[0].fd_number === 1
+            (o) => o.kkt_documents?.[0].fd_number === 2
         );
         if (JSON.stringify(order.kkt_hlc) !== stamped) {
             throw new Error(`stamped ${stamped}, now ${JSON.stringify(order.kkt_hlc)}`);

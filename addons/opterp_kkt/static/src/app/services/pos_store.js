@@ -1,7 +1,10 @@
+import { _t } from "@web/core/l10n/translation";
 import { patch } from "@web/core/utils/patch";
+import { AlertDialog } from "@web/core/confirmation_dialog/confirmation_dialog";
 import { PosStore } from "@point_of_sale/app/services/pos_store";
 import { HybridClock } from "@opterp_kkt/app/utils/hlc";
-import { KktHealth } from "@opterp_kkt/app/utils/kkt_health";
+import { KktHealth, seconds } from "@opterp_kkt/app/utils/kkt_health";
+import { isShiftLate } from "@opterp_kkt/app/utils/kkt_shift";
 
 const ANSWER_FIELDS = ["id", "kkt_state", "kkt_qr", "kkt_documents"];
 
@@ -52,6 +55,28 @@ patch(PosStore.prototype, {
                 this.data.orm.silent.call("kkt.register", "get_health", [[register]])
             );
         }
+        this._tellOfLateShift();
+    },
+
+    /** Once for each shift: it has to be closed within the hour. */
+    _tellOfLateShift() {
+        const { shift } = this.kktHealth;
+        if (!isShiftLate(this.kktHealth, seconds()) || this.kktToldOfShift === shift.number) {
+            return;
+        }
+        this.kktToldOfShift = shift.number;
+        this.dialog.add(AlertDialog, {
+            title: _t("The shift is almost over"),
+            body: shift.refuses
+                ? _t(
+                      "Shift %s is open for 23 hours. After 24 hours this till stops until it is closed: close the session, or ask the administrator to press Close Shift on the register.",
+                      shift.number
+                  )
+                : _t(
+                      "Shift %s is open for 23 hours. Please close the session soon. Otherwise the first sale after 24 hours closes the shift and opens the next one.",
+                      shift.number
+                  ),
+        });
     },
 
     /** Ask the server what became of the receipts that were on their way when their orders were synchronised. */

@@ -13,6 +13,7 @@ export class KktHealth {
     rejected = 0;
     oldest = 0; // s, when the server answered
     obstacle = false;
+    shift = false; // number, age (s, when the server answered), and whether the till stops when it is over
     clockError = 0; // s that this device's clock is ahead of the server's
     answeredAt = seconds();
     asking = false;

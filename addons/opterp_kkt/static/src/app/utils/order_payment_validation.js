@@ -3,6 +3,8 @@ import { patch } from "@web/core/utils/patch";
 import { AlertDialog } from "@web/core/confirmation_dialog/confirmation_dialog";
 import { ask } from "@point_of_sale/app/utils/make_awaitable_dialog";
 import OrderPaymentValidation from "@point_of_sale/app/utils/order_payment_validation";
+import { seconds } from "@opterp_kkt/app/utils/kkt_health";
+import { isShiftRefused } from "@opterp_kkt/app/utils/kkt_shift";
 import { isInn, LARGEST_DOCUMENT, leastSizes } from "@opterp_kkt/app/utils/kkt_document";
 
 patch(OrderPaymentValidation.prototype, {
@@ -10,11 +12,33 @@ patch(OrderPaymentValidation.prototype, {
     async askBeforeValidation() {
         if (
             this.pos.hasKktRegister &&
-            !(this._checkKktSize() && (await this._askDespiteWrongInn()))
+            !(
+                (await this._checkKktShift()) &&
+                this._checkKktSize() &&
+                (await this._askDespiteWrongInn())
+            )
         ) {
             return false;
         }
         return await super.askBeforeValidation(...arguments);
+    },
+
+    /** A shift that is over is closed first, where the shop has chosen so. Somebody may have closed it meanwhile. */
+    async _checkKktShift() {
+        if (isShiftRefused(this.pos.kktHealth, seconds())) {
+            await this.pos.refreshKktHealth();
+        }
+        if (!isShiftRefused(this.pos.kktHealth, seconds())) {
+            return true;
+        }
+        this.pos.dialog.add(AlertDialog, {
+            title: _t("The shift is over"),
+            body: _t(
+                "Shift %s is open for 24 hours, the law's limit. Close the session and open it again, or ask the administrator to press Close Shift on the register. Then pay this order.",
+                this.pos.kktHealth.shift.number
+            ),
+        });
+        return false;
     },
 
     _checkKktSize() {
