@@ -145,10 +145,11 @@ class Demo:
         accepted = [request["key"] for request in history if judge.is_acceptance(request)]
         repeated = len(accepted) - len(set(accepted))
         refunds = sum(receipt.refunds is not None for receipt in receipts)
+        reports = sum(receipt.kind != "receipt" for receipt in receipts)
         return [
             (
                 "sold",
-                f"{len(self.orders)} orders, {len(receipts)} receipts",
+                f"{len(self.orders)} orders, {len(receipts) - reports} receipts, {reports} reports on shifts",
                 judge.paid_orders_have_receipts(self.orders, receipts),
             ),
             (
@@ -159,8 +160,11 @@ class Demo:
             ("duplicates", f"{repeated} accepted twice", judge.bytes_never_change(history)),
             (
                 "order",
-                "each register's receipts by their FD numbers, one at a time",
-                judge.in_order(history) + judge.one_in_flight(history) + judge.epochs_never_fall(history),
+                "each register's documents by their FD numbers, without a gap, one at a time",
+                judge.numbers_have_no_gap(receipt for receipt in receipts if receipt.document)
+                + judge.in_order(history)
+                + judge.one_in_flight(history)
+                + judge.epochs_never_fall(history),
             ),
             (
                 "HLC",

@@ -84,6 +84,7 @@ class KktRegister(models.Model):
     def action_open_shift(self):
         """Open the shift of a register, whether or not its session is open."""
         self._check_may_change_shift()
+        self._await_sale()
         for register in self.sudo():
             if register.shift_id and not register._is_shift_over():
                 raise UserError(
@@ -94,10 +95,16 @@ class KktRegister(models.Model):
     def action_close_shift(self):
         """Close the open shift of a register, whose session may stay open: the next sale opens the next shift."""
         self._check_may_change_shift()
+        self._await_sale()
         for register in self.sudo():
             if not register.shift_id:
                 raise UserError(self.env._("%s has no open shift. The next sale opens one by itself.", register.name))
             register._press(register.shift_id._close)
+
+    def _await_sale(self):
+        """Let a sale that is under way end first: both write the register's row."""
+        sessions = self.env['pos.session'].sudo()
+        self._take_sale_lock(sessions.search([('config_id', 'in', self.sudo().pos_config_id.ids), ('state', '!=', 'closed')]).ids)
 
     def _press(self, step):
         """What a button does with the shift; what is wrong with the report is told to who pressed it."""

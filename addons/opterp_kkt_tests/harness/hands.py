@@ -1,6 +1,8 @@
 # Part of OPTERP KKT. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 """The people of a shop, who press what its pages offer: a manager of the point of sale and a fiscal administrator."""
 
+from contextlib import suppress
+
 from harness.shop import Shop
 from harness.stack import Odoo
 from harness.till import Client, RpcError
@@ -74,6 +76,18 @@ class Person(Client):
 
     def release_hold(self, *registers: int):
         self.call("kkt.register", "action_release_hold", list(registers))
+
+    def open_shift(self, *registers: int):
+        self.call("kkt.register", "action_open_shift", list(registers))
+
+    def close_shift(self, *registers: int):
+        self.call("kkt.register", "action_close_shift", list(registers))
+
+    def change_drive(self, register: int, number: str):
+        """Close the shift and put another fiscal drive in; refused where a sale was quicker and has opened the next shift."""
+        with suppress(Refused):  # none is open
+            self.close_shift(register)
+        self.change("kkt.register", register, fiscal_drive_number=number)
 
     def deliver_now(self, *registers: int) -> dict:
         return self.call("kkt.register", "action_deliver", list(registers))

@@ -8,7 +8,7 @@ history is the emulator's list of requests in order of arrival (`seq`, `arrived`
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 History = list[dict]
@@ -18,6 +18,7 @@ History = list[dict]
 class Receipt:
     """One fiscal document as the shop's database has it.
 
+    `kind` is its document type, `shift` the id of its shift, `document` what it states (None where nobody has to know);
     `register` is the fiscal drive number; `hlc` is (local time in ms, logical counter); `order` the
     pos.order's id (None for shift documents) and `uuid` its till's name for it; `refunds` the key of the sale that
     this document takes back; `created` when its transaction began, in s since 1970; `till_hlc` the till's own stamp,
@@ -38,6 +39,9 @@ class Receipt:
     till_hlc: tuple[int, int] | None = None
     queue: tuple[int, int | None] = (0, None)
     handled: bool = False
+    kind: str = "receipt"
+    shift: int | None = None
+    document: dict | None = field(default=None, compare=False, repr=False)
 
     def __str__(self):
         return f"FD {self.fd_number} of register {self.register} (key {self.key}, {self.state})"
@@ -263,7 +267,131 @@ def violations(
         *clocks_grow(receipts),
         *refunds_follow_sales(receipts),
         *later_than_the_tills_stamp(receipts),
+        *shifts_are_right(receipts),
     ]
+
+
+# --- shifts: what a closing states is computed here once more, from the documents alone --------------------------
+
+
+OPERATIONS = {1: "sellOper", 2: "sellReturnOper", 3: "buyOper", 4: "buyReturnOper"}
+SUMS = {
+    "totalSum": "totalSum",
+    "cashSum": "cashTotalSum",
+    "ecashSum": "ecashTotalSum",
+    "prepaidSum": "prepaidSum",
+    "creditSum": "creditSum",
+    "provisionSum": "provisionSum",
+}
+
+
+def shifts_are_right(receipts: Iterable[Receipt]) -> list[str]:
+    """Of documents that state what they are: numbers without a gap, receipts between the reports on their shift, counters."""
+    receipts = [receipt for receipt in receipts if receipt.document]
+    return [*numbers_have_no_gap(receipts), *receipts_lie_in_their_shift(receipts), *counters_add_up(receipts)]
+
+
+def numbers_have_no_gap(receipts: Iterable[Receipt]) -> list[str]:
+    """FD numbers of a drive follow one another, whatever the document."""
+    drives = defaultdict(list)
+    for receipt in receipts:
+        drives[_drive(receipt)].append(_number(receipt))
+    return [
+        f"drive {drive}: FD {after} follows FD {before}"
+        for drive, numbers in drives.items()
+        for before, after in pairwise(sorted(numbers))
+        if after != before + 1
+    ]
+
+
+def _drive(receipt: Receipt) -> str:
+    return receipt.document["fiscalDriveNumber"]
+
+
+def _number(receipt: Receipt) -> int:
+    return receipt.document["fiscalDocumentNumber"]
+
+
+def receipts_lie_in_their_shift(receipts: Iterable[Receipt]) -> list[str]:
+    """A shift begins with the report on its opening, ends with the one on its closing, and has its receipts between them."""
+    return [violation for documents in _by_shift(receipts).values() for violation in _misplaced(documents)]
+
+
+def _by_shift(receipts: Iterable[Receipt]) -> dict[int | None, list[Receipt]]:
+    """The documents of each shift, by FD number; shifts in the order of their opening."""
+    shifts = defaultdict(list)
+    for receipt in sorted(receipts, key=lambda receipt: (_drive(receipt), _number(receipt))):
+        shifts[receipt.shift].append(receipt)
+    return shifts
+
+
+def _misplaced(documents: list[Receipt]) -> list[str]:
+    kinds = [document.kind for document in documents]
+    wanted = ["shift_open", *("receipt" for _kind in kinds[1:])]
+    if "shift_close" in kinds:
+        wanted[-1] = "shift_close"
+    numbers = {document.document["shiftNumber"] for document in documents}
+    counted = [d.document["requestNumber"] for d in documents if d.kind in ("receipt", "correction")]
+    return [
+        f"shift {documents[0].shift} of drive {_drive(documents[0])}: {what}"
+        for what, wrong in (
+            (f"its documents are {kinds}", [kind.replace("correction", "receipt") for kind in kinds] != wanted),
+            (f"its documents state {numbers} as its number", len(numbers) != 1),
+            (f"its receipts are numbered {counted}", counted != list(range(1, len(counted) + 1))),
+        )
+        if wrong
+    ]
+
+
+def counters_add_up(receipts: Iterable[Receipt]) -> list[str]:
+    """1194 of a closing is the sum of its shift's documents, 1157 the sum of all 1194 of its drive."""
+    violations, drives = [], defaultdict(dict)
+    for documents in _by_shift(receipts).values():
+        *others, closing = documents
+        if closing.kind != "shift_close":
+            continue
+        counted = _count(document.document for document in others if document.kind != "shift_open")
+        drives[_drive(closing)] = _plus(drives[_drive(closing)], counted)
+        for name, sums in (("shiftSumReports", counted), ("fiscalDriveSumReports", drives[_drive(closing)])):
+            if (stated := _flat(closing.document[name])) != sums:
+                violations.append(f"{closing}: {name} states {_differing(stated, sums)} instead of {_differing(sums, stated)}")
+    return violations
+
+
+def _count(documents: Iterable[dict]) -> dict[str, int]:
+    """Counts and sums by their path; corrections once among all and once by themselves."""
+    counted = Counter()
+    for document in documents:
+        operation = OPERATIONS[document["operationType"]]
+        places = [operation]
+        counted["totalReceiptBsoCount"] += 1
+        if document["code"] == 31:
+            counted["receiptCorrection.receiptCorrectionCount"] += 1
+            places.append(f"receiptCorrection.{operation.replace('Oper', 'Correction')}")
+        for place in places:
+            counted[f"{place}.receiptBsoCount"] += 1
+            for name, sum_of in SUMS.items():
+                counted[f"{place}.{name}"] += document[sum_of]
+    return {path: number for path, number in counted.items() if number}
+
+
+def _flat(counters: dict, before: str = "") -> dict[str, int]:
+    """Stated counters by their path, but for those of VAT."""
+    flat = {}
+    for name, value in counters.items():
+        if isinstance(value, dict):
+            flat |= _flat(value, f"{before}{name}.")
+        elif value and not name.startswith("tax"):
+            flat[f"{before}{name}"] = value
+    return flat
+
+
+def _plus(one: dict[str, int], other: dict[str, int]) -> dict[str, int]:
+    return dict(Counter(one) + Counter(other))
+
+
+def _differing(one: dict[str, int], other: dict[str, int]) -> dict[str, int | None]:
+    return {path: one.get(path) for path in {**one, **other} if one.get(path) != other.get(path)}
 
 
 # --- several OFDs: one history of all, `ofd` says whose ----------------------------------------------------------

@@ -14,7 +14,9 @@ from harness.till import Client, Till
 
 RECEIPTS = """
     SELECT r.idempotency_key, r.fiscal_drive_number, r.fd_number, r.state, r.hlc_local_time, r.hlc_logical_counter,
-           r.register_id, r.queue_number, r.handled_at IS NOT NULL AS handled,
+           r.register_id, r.queue_number, r.handled_at IS NOT NULL AS handled, r.document_type, r.shift_id,
+           CASE WHEN r.protocol = 'http' AND NOT coalesce(r.numbers_follow, false) AND s.opened_by IS NOT NULL
+                THEN r.payload::json -> 'document' END AS document,
            r.pos_order_id, r.operation_type, o.uuid, extract(epoch FROM r.create_date AT TIME ZONE 'UTC')::float8 AS created,
            CASE WHEN NOT coalesce(r.hlc_drift, false) THEN o.kkt_hlc END AS merged,
            (SELECT min(sale.idempotency_key)
@@ -24,6 +26,7 @@ RECEIPTS = """
              WHERE back.order_id = r.pos_order_id) AS refunds
       FROM kkt_receipt r
  LEFT JOIN pos_order o ON o.id = r.pos_order_id
+ LEFT JOIN kkt_shift s ON s.id = r.shift_id
   ORDER BY r.id
 """
 PAID_ORDERS = """
@@ -40,12 +43,16 @@ FROZEN_URL = """
     INSERT INTO ir_config_parameter (key, value) VALUES ('web.base.url.freeze', 'True')
     ON CONFLICT (key) DO UPDATE SET value = excluded.value
 """
+OPENED = """
+    SELECT r.register_id FROM kkt_receipt r JOIN kkt_register g ON g.id = r.register_id
+     WHERE r.document_type = 'shift_open' AND r.state IN ('pending', 'sending') AND g.pos_config_id = %s
+"""
 UNFINISHED = "SELECT count(*) FROM kkt_receipt WHERE state IN ('pending', 'sending')"
 
 
 def read_receipts(database: Database) -> list[Receipt]:
-    """Return the shop's fiscal documents; a refund's sale is found through core's order lines, not the
-    addon's word.
+    """Return the shop's fiscal documents, with what they state where they stand in a shift that was opened by a report; a
+    refund's sale is found through core's order lines, not the addon's word.
     """
     return [
         Receipt(
@@ -61,6 +68,9 @@ def read_receipts(database: Database) -> list[Receipt]:
             created=row["created"],
             queue=(row["register_id"], row["queue_number"]),
             handled=row["handled"],
+            kind=row["document_type"],
+            shift=row["shift_id"],
+            document=row["document"],
             till_hlc=row["merged"] and (row["merged"]["local_time"], row["merged"]["logical_counter"]),
         )
         for row in database.query(RECEIPTS)
@@ -156,11 +166,21 @@ class Shop:
         return [row["id"] for row in rows if row["id"]]
 
     def till(self, host: Odoo, number: int = 0, **credentials) -> Till:
-        """Open till `number` (from 0) at that host; missing ones are added first."""
+        """Open till `number` (from 0) at that host; missing ones are added first. The OFD gets the report on the opening of its
+        shift at once: FD 1 of its register, before anything that a proof does.
+        """
         missing = number + 1 - len(self.configs())
         if missing > 0:
             add_tills(Client(host), missing)
-        return Till(host, self.configs()[number], **credentials)
+        till = Till(host, self.configs()[number], **credentials)
+        self._deliver_opening(till.config_id, host)
+        return till
+
+    def _deliver_opening(self, config_id: int, host: Odoo):
+        register = self.database.value(OPENED, config_id)
+        if register:
+            Client(host).call("kkt.register", "action_deliver", [register])
+            wait_until(lambda: not self.database.value(OPENED, config_id), 60, "delivery of a shift's opening")
 
     def unfinished(self) -> int:
         return self.database.value(UNFINISHED)

@@ -53,8 +53,8 @@ def test_retry_while_another_document_is_under_way(shop, report):
         till.sell()
         shop.settle(SECONDS)
         assert shop.violations() == []
-        assert [request["fd_number"] for request in shop.ofd.accepted()] == [2, 1, 3]
-        scenario.figure("FD 2, which was under way, was settled first, then FD 1, which Retry had put back, then FD 3")
+        assert [request["fd_number"] for request in shop.ofd.accepted()] == [1, 3, 2, 4]
+        scenario.figure("FD 3, which was under way, was settled first, then FD 2, which Retry had put back, then FD 4")
 
 
 def test_deleted_delivery_crons_stop_no_sale(shop, report):

@@ -59,7 +59,9 @@ def registry(sold):
 
 @pytest.fixture
 def delivery(sold, registry):
-    """`kkt.delivery` on a cursor of its own; every test finds all receipts waiting and the breaker closed."""
+    """`kkt.delivery` on a cursor of its own; every test finds all receipts waiting, behind the openings of their shifts, which
+    the OFD has, and the breaker closed.
+    """
     from odoo import SUPERUSER_ID, api
 
     sold.ofd.reset()
@@ -67,7 +69,7 @@ def delivery(sold, registry):
     sold.database.execute(
         "UPDATE kkt_receipt SET state = 'pending', in_doubt = FALSE, attempts = 0, next_attempt_at = NULL, failures = 0,"
         " lone_failures = 0, failed_lookups = 0, sent_to_id = NULL, last_outcome = NULL, delivery_epoch = NULL,"
-        " delivered_at = NULL"
+        " delivered_at = NULL WHERE document_type = 'receipt'"
     )
     sold.database.execute("UPDATE kkt_delivery SET hold_cause = NULL, hold_reason = NULL, hold_receipt_id = NULL")
     sold.database.execute("UPDATE kkt_ofd SET url = %s, paused_until = NULL WHERE active", sold.ofd.url)

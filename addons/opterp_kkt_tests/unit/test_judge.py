@@ -416,3 +416,89 @@ def test_probes_follow_one_another():
     assert judge.one_probe_at_a_time(probes, [HALF_OPEN, CLOSED]) == []
     probes[1] |= {"arrived": 9300}
     assert "both as probes" in judge.one_probe_at_a_time(probes, [HALF_OPEN, CLOSED])[0]
+
+
+# --- shifts -------------------------------------------------------------------------------------------------------------------
+
+
+def document(fd_number, kind, shift=1, **states):
+    """One document of a drive; what it states of money is in cash."""
+    codes = {"shift_open": 2, "receipt": 3, "shift_close": 5, "correction": 31}
+    states = {"fiscalDriveNumber": DRIVE, "fiscalDocumentNumber": fd_number, "shiftNumber": shift, "code": codes[kind], **states}
+    order = fd_number if kind == "receipt" else None
+    return receipt(fd_number, kind=kind, shift=shift, order=order, document=states)
+
+
+def paid(fd_number, number, total, operation=1, kind="receipt", shift=1):
+    sums = {"cashTotalSum": total, "ecashTotalSum": 0, "prepaidSum": 0, "creditSum": 0, "provisionSum": 0, "totalSum": total}
+    return document(fd_number, kind, shift, requestNumber=number, operationType=operation, **sums)
+
+
+def closed(fd_number, shift, counters, drive_counters):
+    return document(fd_number, "shift_close", shift, shiftSumReports=counters, fiscalDriveSumReports=drive_counters)
+
+
+def sums(count, total):
+    return {"receiptBsoCount": count, "totalSum": total, "cashSum": total, "ecashSum": 0}
+
+
+FIRST = {
+    "totalReceiptBsoCount": 3,
+    "sellOper": {**sums(2, 150), "tax10Sum": 9},
+    "sellReturnOper": sums(1, 100),
+    "receiptCorrection": {"receiptCorrectionCount": 1, "sellCorrection": sums(1, 50)},
+}
+SECOND = {"totalReceiptBsoCount": 1, "sellOper": sums(1, 7)}
+BOTH = {**FIRST, "totalReceiptBsoCount": 4, "sellOper": sums(3, 157)}
+DAYS = [
+    document(1, "shift_open"),
+    paid(2, 1, 100),
+    paid(3, 2, 100, operation=2),
+    paid(4, 3, 50, kind="correction"),
+    closed(5, 1, FIRST, FIRST),
+    document(6, "shift_open", 2),
+    paid(7, 1, 7, shift=2),
+    closed(8, 2, SECOND, BOTH),
+    document(9, "shift_open", 3),
+    paid(10, 1, 7, shift=3),
+]
+
+
+def test_shifts_that_are_right_are_left_alone():
+    assert judge.shifts_are_right(DAYS) == []
+    assert judge.shifts_are_right(reversed(DAYS)) == []
+
+
+def changed(position, document):
+    return [*DAYS[:position], document, *DAYS[position + 1 :]]
+
+
+@pytest.mark.parametrize(
+    "documents, words",
+    [
+        (changed(9, paid(11, 1, 7, shift=3)), "FD 11 follows FD 9"),
+        (changed(1, paid(2, 2, 100)), "its receipts are numbered [2, 2, 3]"),
+        (changed(9, paid(10, 1, 7, shift=4)), "its documents are ['receipt']"),
+        (
+            [*DAYS[:8], document(9, "receipt", 3, requestNumber=1), document(10, "shift_open", 3)],
+            "its documents are ['receipt', 'shift_open']",
+        ),
+        ([*DAYS, document(11, "shift_open", 3)], "its documents are ['shift_open', 'receipt', 'shift_open']"),
+        (changed(9, paid(10, 1, 7, shift=3, kind="correction")), None),
+        (changed(1, paid(2, 1, 101)), "shiftSumReports states {'sellOper.totalSum': 150, 'sellOper.cashSum': 150} instead of"),
+        (changed(7, closed(8, 2, SECOND, SECOND)), "fiscalDriveSumReports states {'totalReceiptBsoCount': 1"),
+        (
+            changed(7, closed(8, 2, {**SECOND, "buyOper": sums(1, 1)}, BOTH)),
+            "shiftSumReports states {'buyOper.receiptBsoCount': 1",
+        ),
+    ],
+)
+def test_each_fault_of_a_shift_is_seen(documents, words):
+    found = judge.shifts_are_right(documents)
+    assert words is None and not found or any(words in line for line in found), found
+
+
+def test_a_shift_states_one_number():
+    wrong = document(10, "receipt", 3, requestNumber=1)
+    wrong.document["shiftNumber"] = 4
+    assert any("state {3, 4} as its number" in line for line in judge.receipts_lie_in_their_shift([DAYS[8], wrong]))

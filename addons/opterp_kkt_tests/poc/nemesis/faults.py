@@ -72,6 +72,8 @@ KINDS = {
     "held_by_hand": ("buttons", (0, 0)),
     "released": ("buttons", (0, 0)),
     "delivered_now": ("buttons", (0, 0)),
+    "shift_closed": ("buttons", (0, 0)),
+    "shift_opened": ("buttons", (0, 0)),
     "breaker_reset": ("buttons", (0, 0)),
     "breaker_forced_open": ("breaker", LONG),
     "address_changed": ("settings", LONG),

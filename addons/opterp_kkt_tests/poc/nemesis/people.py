@@ -32,6 +32,8 @@ NAMED = """
 HELD = "SELECT register_id AS id FROM kkt_delivery WHERE hold_reason IS NOT NULL ORDER BY id"
 STUCK = "SELECT res_id AS id FROM kkt_alarm WHERE kind = 'stuck' AND told_level > 0 ORDER BY id"
 WAITING = "SELECT DISTINCT register_id AS id FROM kkt_receipt WHERE state IN ('pending', 'sending') ORDER BY id"
+OPEN_SHIFTS = "SELECT id FROM kkt_register WHERE active AND shift_id IS NOT NULL ORDER BY id"
+NO_SHIFT = "SELECT id FROM kkt_register WHERE active AND shift_id IS NULL ORDER BY id"
 NOT_CLOSED = "SELECT id FROM kkt_circuit_breaker WHERE mode = 'automatic' AND state <> 'closed' ORDER BY id"
 BREAKERS = "SELECT id FROM kkt_circuit_breaker WHERE mode = 'automatic' ORDER BY id"
 REGISTERS = "SELECT id, fiscal_drive_number, pos_config_id, ofd_id FROM kkt_register WHERE active ORDER BY id"
@@ -138,6 +140,18 @@ class People:
         yield f"register {register}: {self.press(hands.MANAGER, 'deliver_now', register)}"
 
     @contextmanager
+    def shift_closed(self, choice):
+        register = self._offered(OPEN_SHIFTS, choice)["id"]
+        self.press(hands.MANAGER, "close_shift", register)
+        yield f"register {register}"
+
+    @contextmanager
+    def shift_opened(self, choice):
+        register = self._offered(NO_SHIFT, choice)["id"]
+        self.press(hands.MANAGER, "open_shift", register)
+        yield f"register {register}"
+
+    @contextmanager
     def breaker_reset(self, choice):
         breaker = self._offered(NOT_CLOSED, choice)["id"]
         self.press(ADMINISTRATOR, "reset", breaker)
@@ -185,13 +199,13 @@ class People:
         """A register's drive goes to the next register, which sells with it, and comes back."""
         one, two = self._offered(REGISTERS, choice), self._offered(REGISTERS, choice + 1)
         spare = f"9999777{one['id']:09}"
-        self.press(ADMINISTRATOR, "change", "kkt.register", one["id"], fiscal_drive_number=spare)
+        self.press(ADMINISTRATOR, "change_drive", one["id"], spare)
         try:
-            self.surely(ADMINISTRATOR, "change", "kkt.register", two["id"], fiscal_drive_number=one["fiscal_drive_number"])
+            self.surely(ADMINISTRATOR, "change_drive", two["id"], one["fiscal_drive_number"])
             yield f"of register {one['id']} to register {two['id']}"
         finally:
             for row in (two, one):
-                self.surely(ADMINISTRATOR, "change", "kkt.register", row["id"], fiscal_drive_number=row["fiscal_drive_number"])
+                self.surely(ADMINISTRATOR, "change_drive", row["id"], row["fiscal_drive_number"])
 
     @contextmanager
     def register_archived(self, choice):
