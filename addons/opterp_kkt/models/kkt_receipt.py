@@ -103,7 +103,7 @@ class KktReceipt(models.Model):
     fiscal_drive_number = fields.Char("Fiscal Drive (FN)", readonly=True)
     fd_number = fields.Integer("FD Number", readonly=True, help="Tag 1040.")
     shift_id = fields.Many2one('kkt.shift', readonly=True, ondelete='restrict', index='btree_not_null')
-    shift_number = fields.Integer("Shift Number", readonly=True, help="Tag 1038.")
+    shift_number = fields.Integer(readonly=True, help="Tag 1038.")
     receipt_number = fields.Integer("Receipt in Shift", readonly=True, help="Tag 1042.")
     fiscal_sign = fields.Char(readonly=True, help="Tag 1077.")
     queue_number = fields.Integer("Place in Queue", readonly=True)
