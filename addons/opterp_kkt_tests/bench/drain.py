@@ -11,10 +11,10 @@ from harness.till import Client
 DOCUMENTS = 1000
 ROUNDS = 5
 COPY = """
-    INSERT INTO kkt_receipt (register_id, document_type, operation_type, state, idempotency_key, fiscal_drive_number, fd_number,
-                             fiscal_sign, queue_number, payload, protocol, qr, total, attempts, hlc_local_time,
+    INSERT INTO kkt_receipt (register_id, shift_id, document_type, operation_type, state, idempotency_key, fiscal_drive_number,
+                             fd_number, fiscal_sign, queue_number, payload, protocol, qr, total, attempts, hlc_local_time,
                              hlc_logical_counter, hlc_node, failures, lone_failures, failed_lookups, create_date)
-    SELECT r.register_id, r.document_type, r.operation_type, 'pending', new.key, r.fiscal_drive_number,
+    SELECT r.register_id, r.shift_id, r.document_type, r.operation_type, 'pending', new.key, r.fiscal_drive_number,
            g.last_fd_number + number, r.fiscal_sign, g.last_queue_number + number,
            replace(r.payload, r.idempotency_key, new.key), r.protocol, r.qr, r.total, 0, r.hlc_local_time, r.hlc_logical_counter,
            r.hlc_node, 0, 0, 0, now()

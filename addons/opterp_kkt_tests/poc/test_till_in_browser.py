@@ -100,9 +100,10 @@ def test_what_the_cashier_sees_is_what_the_ofd_got(shop, report):
             expect(document).to_contain_text(receipt[requisite])
         expect(document.locator("img.o_kkt_qr")).to_have_attribute("src", re.compile("^data:image/svg"))
         scenario.step(f"sold: FD {receipt['fd_number']} with its QR code is on the receipt")
-        shop.ofd.wait_accepted(1)
+        shop.ofd.wait_accepted(2)
         shop.settle()
-        [accepted] = shop.ofd.accepted()
+        opening, accepted = shop.ofd.accepted()
+        assert (opening["document_type"], opening["fd_number"]) == ("shift_open", 1)
         assert (accepted["key"], accepted["total_sum"]) == (receipt["idempotency_key"], receipt["total"])
         open_receipt(page, host, receipt["id"])
         assert shop.violations() == host.errors() == errors == []
