@@ -16,6 +16,7 @@
         'data/ir_cron.xml',
         'views/kkt_receipt_report.xml',
         'views/kkt_receipt_views.xml',
+        'views/kkt_shift_report.xml',
         'views/kkt_shift_views.xml',
         'views/kkt_register_views.xml',
         'views/kkt_ofd_views.xml',

@@ -88,6 +88,16 @@ def render(document: dict, width: int, copy: bool = False, qr: str = "") -> list
     return [line for row in rows for line in _wrapped(row, width)]
 
 
+def render_x(state: dict, width: int) -> list[Line]:
+    """The counters of a shift that goes on (X): laid out as its closing would be, and no document, as it says.
+
+    :param state: what the closing would state now, without what would make it a document
+    """
+    state = fit_texts(state)
+    rows = [*_head(state, False, captions.X_TITLE), Line(captions.NO_DOCUMENT, style="center bold"), *_body_of_report(state)]
+    return [line for row in rows for line in _wrapped(row, width)]
+
+
 def notice(kind: str, width: int, operation_type: int | None = None) -> list[Line]:
     """What stands on the paper instead of a document, or above one that the OFD refused."""
     title, *texts = NOTICES[kind]
@@ -107,7 +117,7 @@ def is_test(document: dict) -> bool:
 # -- what stands where ---------------------------------------------------------------------------------------------------------
 
 
-def _head(document, copy):
+def _head(document, copy, title=""):
     yield Line(document["user"], style="center bold")
     yield Line(document["retailPlaceAddress"], style="center")
     yield Line(f"МЕСТО РАСЧЕТОВ: {document['retailPlace']}", style="center")
@@ -117,7 +127,7 @@ def _head(document, copy):
         yield Line("ТЕСТ, не является фискальным документом", style="center bold")
     if copy:
         yield Line("КОПИЯ", style="center bold copy")
-    yield Line(captions.TITLES[document["code"]], style="center bold")
+    yield Line(title or captions.TITLES[document["code"]], style="center bold")
 
 
 def _receipt(document, copy, qr):
@@ -138,6 +148,10 @@ def _receipt(document, copy, qr):
 
 def _report(document, copy):
     yield from _head(document, copy)
+    yield from _body_of_report(document)
+
+
+def _body_of_report(document):
     yield from _occasion(document)
     yield RULE
     yield from _rest(document)
@@ -208,7 +222,7 @@ def _caption(tag, value):
 def _value(tag, value):
     if tag.name == "correctionType":
         return captions.CORRECTIONS[value]
-    if tag.name == "correctionDocumentDate":
+    if tag.name in ("correctionDocumentDate", "notTransmittedDocumentsDateTime"):
         return f"{datetime.fromtimestamp(value, UTC):%d.%m.%Y}"
     return readable(tag.kind, value)
 
@@ -247,7 +261,9 @@ def _wrapped(line: Line, width: int) -> Iterator[Line]:
 
 def _cut(text, width):
     indent = " " * (len(text) - len(text.lstrip()))
-    return wrap(text, width, initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False, drop_whitespace=True)
+    return wrap(
+        text.strip(), width, initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False, drop_whitespace=True
+    )
 
 
 def _as_text(line, width):

@@ -26,6 +26,7 @@ from . import (
     kkt_register_shift,
     kkt_shift,
     kkt_shift_counters,
+    kkt_shift_paper,
     kkt_watch,
     mail_activity,
     pos_config,

@@ -32,7 +32,7 @@ class KktReceipt(models.Model):
     def _compute_document_paper(self):
         for receipt in self:
             paper_width = receipt.register_id.paper_width
-            receipt.document_paper = _slip(receipt._get_paper(paper_width), paper_width)
+            receipt.document_paper = as_slip(receipt._get_paper(paper_width), paper_width)
 
     def _get_paper(self, paper_width, is_copy=False):
         """The lines of the document, or of what there is instead of it."""
@@ -111,8 +111,12 @@ class KktReceipt(models.Model):
         """For the printed page: one sheet, as long as its lines need."""
         is_copy = self.print_count > 1 or self.pos_order_id.sudo().nb_print > 0
         lines = self._get_paper(paper_width, is_copy)
-        height = MARGINS + sum(HEIGHTS.get(line.style, LINE_HEIGHT) for line in lines)
-        return {'height': height, 'slip': _slip(lines, paper_width)}
+        return {'height': get_height(lines), 'slip': as_slip(lines, paper_width)}
+
+
+def get_height(lines):
+    """Of a sheet, in mm."""
+    return MARGINS + sum(HEIGHTS.get(line.style, LINE_HEIGHT) for line in lines)
 
 
 def _short(line):
@@ -120,7 +124,7 @@ def _short(line):
     return list(line) if line.style else list(line[:2]) if line.right else [line.text]
 
 
-def _slip(lines, paper_width):
+def as_slip(lines, paper_width):
     return SLIP % (
         paper_width,
         Markup().join(

@@ -242,7 +242,7 @@ class TestHealth(HealthCommon):
                 'last_status': 500,
                 'last_error': "HTTP 500",
                 'in_doubt': True,
-                'next_attempt_at': self.env.cr.now() + timedelta(minutes=1),
+                'next_attempt_at': fields.Datetime.now() + timedelta(minutes=1),
             }
         )
         text = self._say()
@@ -312,7 +312,7 @@ class TestStatusCommand(HealthCommon):
     def test_what_the_head_of_a_queue_waits_for(self):
         receipt = self._wait(minutes=6)
         receipt.sudo().write(
-            {'attempts': 3, 'last_error': "HTTP 500", 'next_attempt_at': self.env.cr.now() + timedelta(minutes=1)}
+            {'attempts': 3, 'last_error': "HTTP 500", 'next_attempt_at': fields.Datetime.now() + timedelta(minutes=1)}
         )
         row = self._get_row()
         self.assertEqual((row['waiting'], row['tries'], row['last_error'], row['waits_for']), (1, 3, "HTTP 500", 'backoff'))

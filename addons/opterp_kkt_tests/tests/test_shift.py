@@ -7,6 +7,7 @@ from odoo.exceptions import AccessError, UserError
 from odoo.sql_db import Cursor
 from odoo.tests import tagged
 
+from odoo.addons.opterp_kkt.core import paper
 from odoo.addons.point_of_sale.models.pos_session import PosSession as CorePosSession
 
 from .common import KktSaleCommon
@@ -217,6 +218,28 @@ class TestShift(KktSaleCommon):
             if not shown.closed_at:
                 self.register.action_close_shift()
                 self.env.invalidate_all()
+
+    def test_x_is_no_document_and_z_is_one(self):
+        self._sell([(self.solution, 2)], [(self.bank_pm1, 1699.80)])
+        shown, before = self.register.shift_id, self.register.last_fd_number
+        x = paper.as_text(shown._get_paper('80'), 48)
+        for words in ("X-ОТЧЕТ", "НЕ ЯВЛЯЕТСЯ ДОКУМЕНТОМ", "СМЕНА 1", "СУММА БЕЗНАЛИЧ."):
+            self.assertIn(words, x)
+        self.assertIn("1699.80", x)
+        self.assertNotIn("ОТЧЕТ О ЗАКРЫТИИ СМЕНЫ", x)
+        self.assertEqual(self.register.last_fd_number, before)
+        self.assertIn(f'report_kkt_shift_80/{shown.id}', shown.action_print_80()['url'])
+        self.assertIn("X-ОТЧЕТ", shown._get_sheet('58')['slip'])
+        self.register.action_close_shift()
+        self.env.invalidate_all()
+        self.assertIn("ОТЧЕТ О ЗАКРЫТИИ СМЕНЫ", shown.shift_paper)
+        self.assertIn('report_kkt_receipt_80', shown.action_print_80()['url'])
+
+    def test_paper_of_a_shift_without_its_closing(self):
+        """What an upgrade made of numbers of before."""
+        shown = self.register.shift_id
+        self._set_in_sql(shown, counters='{}', drive_counters='{}', closed_at='2026-01-01')
+        self.assertIn("X-ОТЧЕТ", shown.shift_paper)
 
     def test_paper_of_its_reports(self):
         shown = self.register.shift_id

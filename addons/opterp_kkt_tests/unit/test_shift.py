@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from opterp_kkt.core import shift, tlv
 from opterp_kkt.core.document_error import DocumentError
-from opterp_kkt.core.paper import WIDTHS, as_text, render
+from opterp_kkt.core.paper import WIDTHS, as_text, render, render_x
 from opterp_kkt.drivers.base import Numbers
 from opterp_kkt.drivers.emulator import Emulator
 
@@ -217,3 +217,26 @@ def test_reports_survive_their_binary_form(day, before, waiting, cashier):
 @given(st.lists(DOCUMENTS, max_size=8), st.integers(0, 8))
 def test_a_day_cut_anywhere_counts_the_same(day, cut):
     assert shift.add(shift.fold(day[:cut]), shift.fold(day[cut:])) == shift.fold(day)
+
+
+def test_paper_of_a_closing():
+    """Captions beside their values, structures indented once, also where a caption is cut; a day without a time."""
+    report, _data = signed(closing(count=3, since=MOMENT))
+    lines = as_text(render(report, WIDTHS["58"]), WIDTHS["58"]).splitlines()
+    for text, value in (
+        ("ФД НЕ ПЕРЕДАНЫ С", "28.11.2026"),
+        ("  ВСЕГО ЧЕКОВ", "9"),
+        ("    СУММА АВАНС.", "30.00"),
+        ("    СУММА НДС 20%", "20.00"),
+        ("      СУММА ИНОЙ ФОРМОЙ", "0.00"),
+    ):
+        assert text + value.rjust(32 - len(text)) in lines
+    assert max(map(len, lines)) <= 32
+
+
+def test_paper_of_counters_that_go_on():
+    state = {name: HEAD[name] for name in ("user", "userInn", "kktRegId", "retailPlaceAddress", "retailPlace")}
+    state |= {"code": 5, "dateTime": 0, "shiftNumber": 3, "fiscalDriveNumber": "9999078900001341", "shiftSumReports": COUNTERS}
+    text = as_text(render_x(state, 48), 48)
+    assert "X-ОТЧЕТ" in text and "НЕ ЯВЛЯЕТСЯ ДОКУМЕНТОМ" in text and "540.50" in text
+    assert "ОТЧЕТ О ЗАКРЫТИИ СМЕНЫ" not in text and "ФП" not in text

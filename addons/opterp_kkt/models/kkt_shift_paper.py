@@ -1,0 +1,64 @@
+from calendar import timegm
+
+from odoo import fields, models
+
+from ..core import paper
+from ..core.shift import CLOSING
+from .kkt_receipt_paper import as_slip, get_height
+
+
+class KktShift(models.Model):
+    """A shift on paper: the report on its closing (Z), or the counters of one that goes on (X), which is no document."""
+
+    _inherit = 'kkt.shift'
+
+    shift_paper = fields.Html("As Paper", compute='_compute_shift_paper', sanitize=False)
+
+    def _compute_shift_paper(self):
+        for record in self:
+            paper_width = record.register_id.paper_width
+            record.shift_paper = as_slip(record._get_paper(paper_width), paper_width)
+
+    def _get_paper(self, paper_width):
+        report = self._get_report('shift_close')
+        if report:
+            return report._get_paper(paper_width)
+        return paper.render_x(self._get_state(), paper.WIDTHS[paper_width])
+
+    def _get_state(self):
+        """What a closing would state now of the shift, without what would make it a document."""
+        register = self.register_id
+        head = register._get_head_values()
+        counters = self._get_counters()
+        return {
+            'code': CLOSING,
+            **{name: head[name] for name in ('user', 'userInn', 'kktRegId', 'retailPlaceAddress', 'retailPlace')},
+            'dateTime': timegm(register._get_local(self.env.cr.now()).timetuple()),
+            'shiftNumber': self.number or self._get_report('shift_open').shift_number,
+            'fiscalDriveNumber': self.fiscal_drive_number,
+            'receiptQuantity': counters['totalReceiptBsoCount'],
+            'shiftSumReports': counters,
+        }
+
+    def action_print_80(self):
+        return self._open_paper('80')
+
+    def action_print_58(self):
+        return self._open_paper('58')
+
+    def _open_paper(self, paper_width):
+        self.ensure_one()
+        self.check_access('read')
+        report = self._get_report('shift_close')
+        if report:
+            return report._open_paper(paper_width)
+        return {
+            'type': 'ir.actions.act_url',
+            'target': 'new',
+            'url': f'/report/html/opterp_kkt.report_kkt_shift_{paper_width}/{self.id}',
+        }
+
+    def _get_sheet(self, paper_width):
+        """For the printed page, see `kkt.receipt._get_sheet`."""
+        lines = self._get_paper(paper_width)
+        return {'height': get_height(lines), 'slip': as_slip(lines, paper_width)}
