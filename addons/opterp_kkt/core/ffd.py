@@ -44,8 +44,8 @@ def share_payments(paid: dict[str, int], total: int, other: int, tolerance: int)
     return {**others, main: difference + other - sum(others.values())}
 
 
-def settlement(operation_type: int, items: list[Item], paid: dict[str, int], head: dict, day: date) -> dict:
-    """Body of a receipt: everything but what the register gives.
+def settlement(operation_type: int, items: list[Item], paid: dict[str, int], head: dict, day: date, code: int = RECEIPT) -> dict:
+    """Body of a receipt, or of another document of a settlement: everything but what the register gives.
 
     :param operation_type: tag 1054
     :param paid: kopecks by payment form (a key of `PAYMENT_FORMS`), after change; together the sum of the receipt
@@ -65,7 +65,7 @@ def settlement(operation_type: int, items: list[Item], paid: dict[str, int], hea
     if total > LARGEST:
         raise DocumentError("too_large")
     settled = [_settle(part, total, paid.get("credit", 0)) for item in fitted for part in item.split()]
-    return _checked(_get_body(operation_type, settled, paid, head), settled)
+    return _checked(_get_body(code, operation_type, settled, paid, head), settled)
 
 
 def _settle(item: Item, total: int, credit: int) -> Item:
@@ -75,11 +75,11 @@ def _settle(item: Item, total: int, credit: int) -> Item:
     return replace(item, method=CREDIT if credit == total else PART_CREDIT)
 
 
-def _get_body(operation_type, items, paid, head):
+def _get_body(code, operation_type, items, paid, head):
     stated = [item.as_json() for item in items]
     return fit_texts(
         {
-            "code": RECEIPT,
+            "code": code,
             "fiscalDocumentFormatVer": FFD_1_2,
             "operationType": operation_type,
             **head,

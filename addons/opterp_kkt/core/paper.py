@@ -77,7 +77,7 @@ RULE = Line("", style="rule")
 
 
 def render(document: dict, width: int, copy: bool = False, qr: str = "") -> list[Line]:
-    """The lines of a signed document.
+    """The lines of a signed document; of one that is still to be signed, to look at, without what the register gives.
 
     :param width: columns of the paper (a value of `WIDTHS`)
     :param copy: it was printed before
@@ -111,7 +111,7 @@ def as_text(lines: list[Line], width: int) -> str:
 
 
 def is_test(document: dict) -> bool:
-    return document["fiscalDriveNumber"].startswith(TEST_DRIVES)
+    return document.get("fiscalDriveNumber", "").startswith(TEST_DRIVES)
 
 
 # -- what stands where ---------------------------------------------------------------------------------------------------------
@@ -125,6 +125,8 @@ def _head(document, copy, title=""):
     yield RULE
     if is_test(document):
         yield Line("ТЕСТ, не является фискальным документом", style="center bold")
+    if "fiscalSign" not in document:
+        yield Line("ПРОЕКТ, НЕ ПОДПИСАН", style="center bold")
     if copy:
         yield Line("КОПИЯ", style="center bold copy")
     yield Line(title or captions.TITLES[document["code"]], style="center bold")
@@ -143,7 +145,8 @@ def _receipt(document, copy, qr):
     yield RULE
     yield from _rest(document)
     yield from _last(document)
-    yield Line(qr or qr_text(document, _moment(document)), style="qr")
+    if "fiscalSign" in document:
+        yield Line(qr or qr_text(document, _moment(document)), style="qr")
 
 
 def _report(document, copy):
@@ -161,8 +164,9 @@ def _body_of_report(document):
 def _occasion(document):
     shift, receipt = (document.get(name) for name in ("shiftNumber", "requestNumber"))  # documents of before have none
     if shift:
-        yield Line(f"СМЕНА {shift}", f"ЧЕК {receipt}" if receipt else "")
-    yield Line(f"{_moment(document):%d.%m.%Y}", f"{_moment(document):%H:%M}")
+        yield Line(f"СМЕНА {shift}", f"{captions.NUMBERS[document['code']]} {receipt}" if receipt else "")
+    if "dateTime" in document:
+        yield Line(f"{_moment(document):%d.%m.%Y}", f"{_moment(document):%H:%M}")
     if document.get("operator"):
         yield Line("КАССИР", document["operator"])
 
