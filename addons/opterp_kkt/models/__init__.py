@@ -18,6 +18,7 @@ from . import (
     kkt_receipt_handling,
     kkt_receipt_paper,
     kkt_register,
+    kkt_register_contact,
     kkt_register_delivery,
     kkt_register_master_data,
     kkt_register_numbers,

@@ -48,7 +48,8 @@ class PosOrder(models.Model):
         other = sum(line._kkt_get_total() for line in self._kkt_get_lines(REFUND if operation_type == SALE else SALE))
         tolerance = len(self.lines) + round(100 * self.config_id.cash_rounding * self.config_id.rounding_method.rounding)
         paid = ffd.share_payments(self._kkt_get_paid(operation_type), total, other, tolerance)
-        head = {'operator': self._kkt_get_cashier(), **register._get_head_values()}
+        contacts = register._get_contact_values(self.email, self.mobile)
+        head = {'operator': self._kkt_get_cashier(), **register._get_head_values(), **contacts}
         body = ffd.settlement(int(operation_type), items, paid, head, register._get_day())
         self._kkt_get_lines(operation_type)._kkt_keep(items)
         return body

@@ -2,6 +2,7 @@ from . import (
     test_bad_input,
     test_baskets,
     test_breaker_model,
+    test_contact,
     test_document,
     test_flows,
     test_health,

@@ -2,7 +2,13 @@ import { describe, expect, test } from "@odoo/hoot";
 import { definePosModels } from "@point_of_sale/../tests/unit/data/generate_model_definitions";
 import OrderPaymentValidation from "@point_of_sale/app/utils/order_payment_validation";
 import { getFilledOrder, setupPosEnv } from "@point_of_sale/../tests/unit/utils";
-import { isInn, LARGEST_DOCUMENT, leastSize, leastSizes } from "@opterp_kkt/app/utils/kkt_document";
+import {
+    isContact,
+    isInn,
+    LARGEST_DOCUMENT,
+    leastSize,
+    leastSizes,
+} from "@opterp_kkt/app/utils/kkt_document";
 
 definePosModels();
 
@@ -38,6 +44,27 @@ test("INN", () => {
     }
     for (const text of ["7702203277", "500100732258", "500100732269", "0000000000", "123", false]) {
         expect(isInn(text)).toBe(false);
+    }
+});
+
+test("a buyer's contact", () => {
+    for (const [email, phone] of [
+        [" ivan@example.com ", ""],
+        ["ivan@", "+7 (916) 123-45-67"],
+        [false, "8 916 123 45 67"],
+        [false, "9161234567"],
+        ["a".repeat(52) + "@example.com", false],
+    ]) {
+        expect(isContact(email, phone)).toBe(true);
+    }
+    for (const [email, phone] of [
+        ["ivan@", "123"],
+        ["ivan@example", false],
+        ["a b@example.com", "+123456"],
+        ["a".repeat(53) + "@example.com", "916-CALL-NOW"],
+        [false, false],
+    ]) {
+        expect(isContact(email, phone)).toBe(false);
     }
 });
 
@@ -82,5 +109,21 @@ describe("before payment", () => {
     test("without a register nobody is bothered", async () => {
         const validation = await open("", { register: false });
         expect(await validation.askBeforeValidation()).toBe(true);
+    });
+
+    test("of a contact that can't be used the cashier hears, and sells", async () => {
+        const validation = await open("7702203276");
+        const told = [];
+        validation.pos.notification = { add: (text) => told.push(text) };
+        for (const [email, times] of [
+            ["ivan@", 1],
+            ["ivan@example.com", 1],
+            ["", 1],
+        ]) {
+            const order = { lines: [], partner_id: { name: "Ivan", email, phone: "" } };
+            Object.defineProperty(validation, "order", { value: order, configurable: true });
+            expect(await validation.askBeforeValidation()).toBe(true);
+            expect(told.length).toBe(times);
+        }
     });
 });

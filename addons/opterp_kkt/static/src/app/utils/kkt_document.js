@@ -5,6 +5,7 @@ const LONGEST_NAME = 128;
 // Of each field its tag, its length and as much of its value as is always there.
 export const LEAST_HEAD = 187;
 export const LEAST_ITEM = 44;
+const EMAIL = /^(?=.{1,64}$)[^\s@<>,;"]+@[^\s@<>,;"]+\.[^\s@<>,;".]{2,}$/;
 const INN_WEIGHTS = [3, 7, 2, 4, 10, 3, 5, 9, 4, 6, 8];
 
 /** A document with items of these names has so many bytes, or more. */
@@ -21,6 +22,12 @@ export function leastSizes(lines) {
             items.filter((line) => sign * line.qty > 0).map((line) => line.getFullProductName())
         )
     );
+}
+
+/** Whether a receipt can state one of these as the buyer's contact, as `core/contact.py` has it. */
+export function isContact(email, phone) {
+    const number = (phone || "").replace(/[\s()./-]/g, "");
+    return EMAIL.test((email || "").trim()) || /^(8\d{10}|9\d{9}|\+\d{7,15})$/.test(number);
 }
 
 /** Whether this is an INN, with the right check digits; zeros have them, but are nobody's. */

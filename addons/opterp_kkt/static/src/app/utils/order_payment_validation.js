@@ -5,7 +5,7 @@ import { ask } from "@point_of_sale/app/utils/make_awaitable_dialog";
 import OrderPaymentValidation from "@point_of_sale/app/utils/order_payment_validation";
 import { seconds } from "@opterp_kkt/app/utils/kkt_health";
 import { isShiftRefused } from "@opterp_kkt/app/utils/kkt_shift";
-import { isInn, LARGEST_DOCUMENT, leastSizes } from "@opterp_kkt/app/utils/kkt_document";
+import { isContact, isInn, LARGEST_DOCUMENT, leastSizes } from "@opterp_kkt/app/utils/kkt_document";
 
 patch(OrderPaymentValidation.prototype, {
     /** What would leave the sale without its fiscal receipt is said before it is paid. */
@@ -19,6 +19,9 @@ patch(OrderPaymentValidation.prototype, {
             )
         ) {
             return false;
+        }
+        if (this.pos.hasKktRegister) {
+            this._tellOfUnusableContact();
         }
         return await super.askBeforeValidation(...arguments);
     },
@@ -39,6 +42,20 @@ patch(OrderPaymentValidation.prototype, {
             ),
         });
         return false;
+    },
+
+    /** The sale goes on: its receipt is then on paper alone. */
+    _tellOfUnusableContact() {
+        const { name, email, phone } = this.order.partner_id || {};
+        if ((email || phone) && !isContact(email, phone)) {
+            this.pos.notification.add(
+                _t(
+                    "The fiscal receipt will not state how to reach %(name)s: neither e-mail nor phone is written in full, as in ivan@example.com or +79161234567. Correct it on the customer before payment, or print the receipt.",
+                    { name }
+                ),
+                { type: "warning" }
+            );
+        }
     },
 
     _checkKktSize() {
