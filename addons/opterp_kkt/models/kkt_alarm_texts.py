@@ -136,8 +136,8 @@ class KktAlarm(models.Model):
             self.env._("The sales are stored, but their receipts are not with the OFD, and nothing tries again by itself."),
             self.env._(
                 "Open the rejected receipts of the register. If the cause is put right, press Retry, which sends the same"
-                " document. What is wrong in a document itself is put right by a correction receipt: then mark the"
-                " rejected one as handled, with the reason."
+                " document. What is wrong in a document itself is put right by a correction receipt: open it and press Correct,"
+                " which marks it as handled, too."
             ),
         )
 

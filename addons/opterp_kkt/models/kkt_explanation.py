@@ -11,7 +11,9 @@ class KktExplanation(models.AbstractModel):
     _description = "Explanation of What Is Wrong with a Document"
 
     def _explain(self, error):
-        text = self._explain_register(error) or self._explain_sale(error) or self._explain_field(error)
+        return self._in_line(error, self._explain_register(error) or self._explain_sale(error) or self._explain_field(error))
+
+    def _in_line(self, error, text):
         if not error.values.get('line'):
             return text
         return self.env._(

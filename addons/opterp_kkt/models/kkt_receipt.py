@@ -41,6 +41,8 @@ IMMUTABLE = {
     'register_id',
     'pos_order_id',
     'shift_id',
+    'correction_id',
+    'corrected_receipt_id',
     'document_type',
     'operation_type',
     'idempotency_key',
@@ -241,7 +243,10 @@ class KktReceipt(models.Model):
         fixed = IMMUTABLE & set(vals)
         if fixed and self.filtered('payload'):
             raise UserError(
-                self.env._("A numbered fiscal document never changes. What was wrong in it is put right by a correction receipt.")
+                self.env._(
+                    "A numbered fiscal document never changes. What was wrong in it is put right by a correction receipt: a"
+                    " fiscal administrator opens it under Fiscal Receipts and presses Correct."
+                )
             )
         return super().write(vals)
 

@@ -87,6 +87,12 @@ class KktReceipt(models.Model):
             _logger.exception("The paper of %s could not be made", self.display_name)
             return []
 
+    def _get_draft_slip(self, body, register):
+        """A document that is still to be signed, to look at."""
+        paper_width = register.paper_width
+        unsigned = {**body, 'fiscalDriveNumber': register.fiscal_drive_number}
+        return _slip(paper.render(unsigned, paper.WIDTHS[paper_width]), paper_width)
+
     # -- printing from here ------------------------------------------------------------------------------------------------
 
     def action_print_80(self):

@@ -80,8 +80,10 @@ class PosOrderLine(models.Model):
         receipt = self.order_id.kkt_receipt_ids.filtered(
             lambda receipt: receipt.payload and receipt.operation_type == ('1' if self.qty > 0 else '2')
         )
-        if not receipt or self.kkt_vat_rate:
-            return self.kkt_vat_rate if receipt else 0
+        if not receipt:
+            return self.kkt_vat_rate if self.kkt_vat_rate and self.order_id._kkt_get_corrections() else 0
+        if self.kkt_vat_rate:
+            return self.kkt_vat_rate
         lines = self.order_id._kkt_get_lines(receipt.operation_type).filtered(lambda line: line._kkt_get_total() >= 0)
         items = receipt._get_document()['items']
         return items[lines.ids.index(self.id)]['nds'] if self in lines and len(items) == len(lines) else 0

@@ -3,6 +3,7 @@ from . import (
     test_baskets,
     test_breaker_model,
     test_contact,
+    test_correction,
     test_document,
     test_flows,
     test_health,
