@@ -96,7 +96,7 @@ class KktCorrection(models.Model):
         order = self.pos_order_id or self.corrected_receipt_id._get_corrected_order()
         for line in order.sudo()._kkt_get_lines(self.operation_type):
             if item := stated.get(text.fit(line._kkt_get_name(), NAME_LENGTH)):
-                line._kkt_keep(item)
+                line._kkt_keep([item])
 
     # -- what its document states ------------------------------------------------------------------------------------------
 

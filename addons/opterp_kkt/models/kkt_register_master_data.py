@@ -46,7 +46,7 @@ class KktRegister(models.Model):
     def _compute_check_list(self):
         for register in self:
             problems = register._get_problems().values()
-            register.check_list = problems and Markup('<ul class="mb-0">%s</ul>') % Markup().join(
+            register.check_list = bool(problems) and Markup('<ul class="mb-0">%s</ul>') % Markup().join(
                 Markup('<li>%s</li>') % problem for problem in problems
             )
 

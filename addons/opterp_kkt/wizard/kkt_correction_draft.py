@@ -228,7 +228,9 @@ class KktCorrectionDraft(models.TransientModel):
         except UserError as error:
             return Markup('<p class="text-danger">%s</p>') % error.args[0]
         slips = [self.env['kkt.receipt']._get_draft_slip(body, self.register_id.sudo()) for body in bodies]
-        return Markup('<div class="d-flex flex-wrap gap-4">%s</div>') % Markup().join(slips)
+        return Markup('<div class="d-flex flex-wrap gap-4">%s</div>') % Markup().join(
+            Markup('<div>%s</div>') % slip for slip in slips
+        )
 
     @contextmanager
     def _explained(self):
