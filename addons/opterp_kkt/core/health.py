@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-LATE = 300.0  # s that what could be sent has waited: unhealthy, and amber at the till, which turns red after an hour
+LATE = 300.0  # s that what could be sent has waited: unhealthy. The till turns amber after one minute, and red after an hour
 DELIVERY_SILENT = 300.0  # s since the last call of jobs that are called every minute
 WATCH_SILENT = 1200.0  # s: called every five minutes
 CLOCK_SET_BACK = 60.0  # s that a call may lie ahead: the database's clock is read at different moments
@@ -117,6 +117,14 @@ def obstacle(row: dict) -> str | None:
     if (row["paused_for"] or 0) > 0:
         return "paused"
     return "open" if row["mode"] == "automatic" and row["state"] != "closed" else None
+
+
+def next_try_in(row: dict) -> float | None:
+    """Seconds until the head of a queue is tried again; None when there is none, or only a person can tell."""
+    if not row["head_id"] or row["sending"] or obstacle(row) in ("held", "forced_open"):
+        return None
+    permitted_in = row["permitted_in"] if obstacle(row) == "open" else 0
+    return max(0.0, row["due_in"] or 0, row["paused_for"] or 0, permitted_in or 0)
 
 
 def _stop(name: str, jobs: list[Job], silent: float) -> str | None:

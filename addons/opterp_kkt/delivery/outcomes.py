@@ -33,7 +33,7 @@ EFFECTS = {
     Outcome.ABSENT: Effect(counts=False, anew=True, doubt=False),
 }
 SETTLED = (Outcome.ACCEPTED, Outcome.REFUSED)  # the next document may follow at once
-NEWS = (Outcome.REFUSED, Outcome.MISCONFIGURED, Outcome.ABSENT)  # somebody has to hear of these soon
+FOR_PEOPLE = (Outcome.REFUSED, Outcome.MISCONFIGURED, Outcome.ABSENT)  # somebody has to hear of these soon
 
 
 @dataclass(frozen=True)

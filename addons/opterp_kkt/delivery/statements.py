@@ -50,6 +50,10 @@ SCAN = f"""
      ORDER BY COALESCE(h.last_outcome, '') = 'misconfigured', d.last_probe_at NULLS FIRST, d.held_at NULLS FIRST, g.id
 """
 
+REGISTERS_OF_BREAKER = """
+    SELECT g.id FROM kkt_register g JOIN kkt_ofd o ON o.id = g.ofd_id WHERE o.breaker_id = %s AND g.active
+"""
+
 COUNT_WAITING = "SELECT count(*) FROM kkt_receipt WHERE register_id = ANY(%s) AND state IN ('pending', 'sending')"
 
 # One statement claims: the head of the queue, if it is due and goes to this OFD, the register is ours and not held, the OFD is

@@ -3,14 +3,12 @@
 import logging
 import os
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
 from functools import cached_property
 from time import monotonic, sleep
 from uuid import uuid4
 
-import psycopg2
 from psycopg2.errors import LockNotAvailable
 
 from ..core import breaker
@@ -19,12 +17,24 @@ from ..transports import Document, Endpoint, Outcome, Transport, open_transport,
 from . import breaker_row, journal
 from .guard import Guard
 from .lease import Lease, LeaseLost, LeaseUnavailable, connect
-from .outcomes import EFFECTS, NEWS, SETTLED, Attempt, Claim, consequences, fails_alone, may_send, must_ask
+from .news import News
+from .outcomes import EFFECTS, FOR_PEOPLE, SETTLED, Attempt, Claim, consequences, fails_alone, may_send, must_ask
 from .ownership import Absentees, Fenced, Ownership
 from .queue import Queue
 from .session import SessionLost
 from .settings import Settings
-from .statements import CHANGE_ENVELOPE, CLAIM, CLAIM_PROBE, COUNT_WAITING, RECORD, RECORD_ACCEPTED, SCAN, SEE
+from .statements import (
+    CHANGE_ENVELOPE,
+    CLAIM,
+    CLAIM_PROBE,
+    COUNT_WAITING,
+    RECORD,
+    RECORD_ACCEPTED,
+    REGISTERS_OF_BREAKER,
+    SCAN,
+    SEE,
+)
+from .tally import Tally
 
 _logger = logging.getLogger(__name__)
 
@@ -35,20 +45,6 @@ PASS_SECONDS = 20.0  # for one "Deliver now"
 REDIS_PAUSE = 5.0  # before a missing Redis is asked again
 SHORTEST_NAP = 0.05
 ASK_AGAIN = 0.2  # more often than a nap: a probe's turn does not last
-
-
-@dataclass
-class Tally:
-    """What a worker has done so far."""
-
-    delivered: int = 0
-    rejected: int = 0
-    attempts: int = 0
-    busy: set[int] = field(default_factory=set)  # registers that another worker delivers
-
-    @property
-    def settled(self) -> int:
-        return self.delivered + self.rejected
 
 
 class Worker:
@@ -67,18 +63,17 @@ class Worker:
     Use as a context manager, in one thread of one process. SessionLost ends it: make another.
 
     :param guard: an own session, which the worker closes
-    :param on_news: called without arguments soon after something happened that a person has to know
+    :param news: what happened, for those who have to hear of it soon
     :param at_once: ignore the documents' own waits, but neither the breaker nor an OFD's pause
     """
 
-    def __init__(self, settings: Settings, guard: Guard, on_news: Callable[[], None], at_once: bool = False):
+    def __init__(self, settings: Settings, guard: Guard, news: News, at_once: bool = False):
         self.settings = settings
         self.guard = guard
         self.tally = Tally()
         self.holder = f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}"
         self.at_once = at_once
-        self._on_news = on_news
-        self._news = False
+        self.news = news
         self._absentees = Absentees()
         self._transports: dict[tuple, Transport] = {}
         self._redis_again = 0.0
@@ -102,6 +97,7 @@ class Worker:
             settled = self.tally.settled
             due_in = self._make_round(until)
             if due_in is None or due_in > STAY_SECONDS or monotonic() >= until:
+                self.news.publish_all()
                 return due_in
             if self.tally.settled == settled:
                 sleep(min(max(due_in, SHORTEST_NAP), NAP_SECONDS))
@@ -112,7 +108,7 @@ class Worker:
         while going_on and monotonic() < until:
             going_on = [queue.register_id for queue in self.scan(going_on) if not queue.held and self._advance(queue, until)]
         [row] = self.guard.execute(COUNT_WAITING, [register_ids])
-        self._publish_news()
+        self.news.publish_all()
         return row["count"]
 
     def ask(self, register_id: int) -> None:
@@ -123,6 +119,7 @@ class Worker:
         until = monotonic() + PASS_SECONDS
         while self._may_ask(register_id) and monotonic() < until:
             sleep(ASK_AGAIN)
+        self.news.publish_all()
 
     def _may_ask(self, register_id: int) -> bool:
         """Ask if that is possible now; True when it may be in a moment."""
@@ -146,7 +143,7 @@ class Worker:
                 wait = 0 if self._advance(queue, until) else NAP_SECONDS
             if wait is not None:
                 waits.append(wait)
-        self._publish_news()
+        self.news.publish()
         return min(waits, default=None)
 
     def _advance(self, queue: Queue, until: float) -> bool:
@@ -169,6 +166,7 @@ class Worker:
         with self._own(queue) as ownership:
             while ownership and queue and monotonic() < until:
                 queue = self._deliver_next(ownership, queue)
+                self.news.publish_to_tills()
             return bool(ownership and queue)
         return False
 
@@ -219,6 +217,7 @@ class Worker:
         journal.note_attempt(queue, claim, attempt, seen)
         self._report(ownership, queue, fails_alone(claim, attempt.answer), attempt, seen)
         self._count(claim, attempt.answer.outcome)
+        self.news.note_change([queue.register_id])
         goes_on = attempt.answer.outcome in SETTLED and seen["fresh"] and not claim.elsewhere
         return queue.with_breaker(seen) if goes_on else None
 
@@ -226,8 +225,8 @@ class Worker:
         self.tally.attempts += 1
         self.tally.delivered += outcome is Outcome.ACCEPTED
         self.tally.rejected += outcome is Outcome.REFUSED
-        self._news |= (
-            outcome in NEWS
+        self.news.for_people |= (
+            outcome in FOR_PEOPLE
             or EFFECTS[outcome].failed
             and (claim.failures + 1 == self.settings.poison_tries or claim.lone_failures > 0)
         )
@@ -250,7 +249,7 @@ class Worker:
         else:
             rows = self.guard.run(CLAIM_PROBE, parameters | breaker_row.to_parameters(old, new, ownership.name))
             if rows:
-                journal.note_transition(queue, old, new)
+                self._note_transition(queue, old, new)
         return Claim(**rows[0], only_ask=only_ask) if rows else None
 
     def _send(self, ownership: Ownership, queue: Queue, claim: Claim) -> Attempt:
@@ -313,8 +312,14 @@ class Worker:
                 return
             parameters = breaker_row.to_parameters(old, new, ownership.name)
             if self.guard.execute(breaker_row.UPDATE, {"breaker": queue.breaker_id, **parameters}):
-                return journal.note_transition(queue, old, new)
+                return self._note_transition(queue, old, new)
             [seen] = self.guard.execute(SEE, {"ofd": queue.ofd_id, "settings_version": queue.settings_version})
+
+    def _note_transition(self, queue: Queue, old: breaker.Breaker, new: breaker.Breaker) -> None:
+        journal.note_transition(queue, old, new)
+        if new.state != old.state:
+            rows = self.guard.execute(REGISTERS_OF_BREAKER, [queue.breaker_id])
+            self.news.note_change(row["id"] for row in rows)
 
     # -- what it stands on -----------------------------------------------------------------------------------------------
 
@@ -340,10 +345,3 @@ class Worker:
         except LeaseUnavailable as error:
             _logger.warning("%s", error)
             return None
-
-    def _publish_news(self) -> None:
-        """Have somebody hear of it: now, not when the run ends. Where that fails, the watch looks by itself soon."""
-        if self._news:
-            with suppress(psycopg2.Error):
-                self._on_news()
-                self._news = False

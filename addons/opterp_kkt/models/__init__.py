@@ -29,6 +29,7 @@ from . import (
     kkt_register_paper,
     kkt_register_sale_lock,
     kkt_register_shift,
+    kkt_register_till,
     kkt_shift,
     kkt_shift_counters,
     kkt_shift_paper,

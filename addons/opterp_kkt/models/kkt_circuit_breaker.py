@@ -69,8 +69,12 @@ class KktCircuitBreaker(models.Model):
         if self and set(vals) & set(SETTINGS):
             self._touch()
             self._note_mode(vals.get('mode'))
+            self._tell_tills()
             self.env['kkt.delivery']._wake()
         return super().write(vals)
+
+    def _tell_tills(self):
+        self.env['kkt.register'].sudo().search([('ofd_id.breaker_id', 'in', self.ids)])._tell_tills()
 
     def _touch(self):
         """Have whoever decides by what was read before read again."""
@@ -123,6 +127,7 @@ class KktCircuitBreaker(models.Model):
                     )
                 )
             breaker._reset()
+        self._tell_tills()
         self.env['kkt.delivery']._forget_waits(self.ofd_ids)
 
     def _reset(self):

@@ -12,6 +12,7 @@ from odoo.sql_db import connection_info_for
 from odoo.tools import config
 
 from ..delivery.guard import Guard
+from ..delivery.news import News
 from ..delivery.notifier import Notifier
 from ..delivery.session import SessionLost
 from ..delivery.settings import Settings, longest_waits
@@ -175,7 +176,11 @@ class KktDelivery(models.Model):
 
     @api.model
     def _open_worker(self, settings, at_once=False):
-        return Worker(settings, Guard(settings.dsn), self._wake_watch, at_once)
+        return Worker(settings, Guard(settings.dsn), self._get_news(), at_once)
+
+    @api.model
+    def _get_news(self):
+        return News(self._wake_watch, self._tell_tills)
 
     @contextmanager
     def _open_worker_for_a_person(self, at_once=False):
@@ -198,6 +203,12 @@ class KktDelivery(models.Model):
         """Have the watch look: something was rejected or held."""
         with self.pool.cursor() as cr:  # this run's own transaction may be dead: it has outlived a restart of PostgreSQL
             self.env['kkt.watch'].with_env(self.env(cr=cr))._wake()
+
+    @api.model
+    def _tell_tills(self, register_ids):
+        """Have the open tills of these registers look: something that they show has changed."""
+        with self.pool.cursor() as cr:
+            self.env['kkt.register'].with_env(self.env(cr=cr)).sudo().browse(register_ids)._tell_tills()
 
     # -- holds -------------------------------------------------------------------------------------------------------------
 
@@ -236,6 +247,7 @@ class KktDelivery(models.Model):
     def _hold(self, receipt, reason):
         """Let nothing of a register be sent until a person releases it. What is under way is still recorded."""
         self.write({'hold_cause': 'by_hand', 'hold_reason': reason, 'hold_receipt_id': receipt.id})
+        self.register_id._tell_tills()
 
     def _release(self):
         """Let held registers go on; what they were held for is counted anew."""
@@ -247,6 +259,7 @@ class KktDelivery(models.Model):
 
     def _end_hold(self):
         self.write({'hold_cause': False, 'hold_reason': False, 'hold_receipt_id': False})
+        self.register_id._tell_tills()
         self._wake()
 
     @api.model

@@ -49,6 +49,11 @@ BREAKERS = """
     SELECT CASE b.mode WHEN 'automatic' THEN b.state ELSE b.mode END AS condition, count(*)
       FROM kkt_circuit_breaker b WHERE EXISTS (SELECT FROM kkt_ofd o WHERE o.breaker_id = b.id AND o.active) GROUP BY 1
 """
+# Nearly always the last document of the register, or the one before what waits.
+DELIVERED = f"""
+    SELECT extract(epoch FROM {NOW} - delivered_at)::float8 AS ago
+      FROM kkt_receipt WHERE register_id = %(register)s AND state = 'delivered' ORDER BY queue_number DESC LIMIT 1
+"""
 PAUSED = f"SELECT count(*) FROM kkt_ofd WHERE active AND paused_until > {NOW}"
 
 
@@ -84,14 +89,31 @@ class KktHealth(models.AbstractModel):
     def _get_till_report(self, register):
         """What the till says about its receipts and its clock; the words are made there. All times are seconds."""
         [row] = self._get_queues(register.ids)
+        obstacle = health.obstacle(row) or self._get_delivery_stop()
+        if obstacle == 'open' and row['state'] == 'half_open' and not row['head_id']:
+            obstacle = False  # the OFD answers again: only the next document can prove it, and none waits
+        [delivered] = self._query(DELIVERED, register=register.id) or [{'ago': None}]
         return {
             'time': self.env.cr.now().replace(tzinfo=UTC).timestamp(),
             'waiting': register.pending_count,
             'rejected': register.rejected_count,
             'oldest': max(0, row['age'] or 0),
-            'obstacle': bool(row['head_id']) and self._get_condition(row, self._get_delivery_stop()),
             'shift': register._get_shift_report(),
+            'obstacle': obstacle or False,
+            'lease_missing': register.lease_missing,
+            'delivered': delivered['ago'] is not None and max(0, delivered['ago']),
+            'next_in': health.next_try_in(row),
+            'words': self._get_words(register, row),
         }
+
+    @api.model
+    def _get_words(self, register, row):
+        """What the OFD said last about a document that has not arrived."""
+        receipts = self.env['kkt.receipt']
+        rejected = receipts.search(
+            [('register_id', '=', register.id), ('state', '=', 'rejected'), ('handled_at', '=', False)], order='id DESC', limit=1
+        )
+        return (rejected or receipts.browse(row['head_id'] and [row['head_id']])).last_error or False
 
     @api.model
     def _get_condition(self, row, stop):

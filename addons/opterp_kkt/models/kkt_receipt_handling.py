@@ -33,6 +33,7 @@ class KktReceipt(models.Model):
             [self.ids],
         )
         self.invalidate_recordset()
+        receipts.register_id._tell_tills()
         self.env['kkt.delivery']._wake()
 
     def _check_ofd_active(self):
@@ -101,6 +102,7 @@ class KktReceipt(models.Model):
                 body=self.env._("%(document)s was marked as handled: %(reason)s", document=receipt.display_name, reason=reason)
             )
         receipts._get_holds()._release()
+        receipts.register_id._tell_tills()
         self.env['kkt.watch']._wake()
 
     def _check_may_handle(self):

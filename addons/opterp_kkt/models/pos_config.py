@@ -17,3 +17,13 @@ class PosConfig(models.Model):
         by_config = {register.pos_config_id.id: register.id for register in registers}
         for config in self:
             config.kkt_register_id = by_config.get(config.id)
+
+    @api.model
+    def _load_pos_data_read(self, records, config):
+        # EXTENDS 'point_of_sale': with what a till opens it gets what its icon shows, so that it need not ask
+        rows = super()._load_pos_data_read(records, config)
+        register = config.kkt_register_id
+        for row in rows:
+            if register and row['id'] == config.id and register.has_access('read'):
+                row['_kkt_report'] = register.get_till_report()
+        return rows

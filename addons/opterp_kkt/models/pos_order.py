@@ -20,7 +20,7 @@ class PosOrder(models.Model):
     kkt_hlc = BigIntegerJson("Till's HLC Stamp", copy=False, help="What the browser sent; untrusted.")
     kkt_receipt_ids = fields.One2many('kkt.receipt', 'pos_order_id', "Fiscal Receipts", readonly=True)
     kkt_state = fields.Selection(
-        [('pending', "Waiting"), ('delivered', "Delivered"), ('rejected', "Rejected")],
+        [('pending', "Waiting"), ('delivered', "Delivered"), ('rejected', "Rejected"), ('handled', "Handled")],
         "Fiscal Receipt",
         compute='_compute_kkt',
         compute_sudo=True,
@@ -28,16 +28,18 @@ class PosOrder(models.Model):
     kkt_qr = fields.Char("Fiscal QR Code", compute='_compute_kkt', compute_sudo=True)
     kkt_documents = BigIntegerJson("Fiscal Documents", compute='_compute_kkt_documents', compute_sudo=True)
 
-    @api.depends('kkt_receipt_ids.state', 'kkt_receipt_ids.qr')
+    @api.depends('kkt_receipt_ids.state', 'kkt_receipt_ids.handled_at', 'kkt_receipt_ids.qr')
     def _compute_kkt(self):
         for order in self:
             receipts = order.kkt_receipt_ids.sorted('operation_type')
-            states = set(receipts.mapped('state'))
+            states = {'handled' if receipt.handled_at else receipt.state for receipt in receipts}
             order.kkt_state = (
                 'rejected'
                 if 'rejected' in states
                 else 'pending'
                 if states & {'pending', 'sending'}
+                else 'handled'
+                if 'handled' in states
                 else 'delivered'
                 if states
                 else False
@@ -66,6 +68,8 @@ class PosOrder(models.Model):
             order.pop(name, None)
         if order.get('kkt_hlc'):
             order['kkt_hlc'] = _storable_stamp(order['kkt_hlc'])
+        if order.get('state') == 'draft':
+            self._kkt_get_refunded_by(order)._kkt_check_refundable()
         return super()._process_order(order, existing_order)
 
     def action_pos_order_paid(self):
@@ -86,6 +90,48 @@ class PosOrder(models.Model):
     def _unlink_except_fiscalized(self):
         if self.sudo().kkt_receipt_ids:
             raise UserError(self.env._("An order with a fiscal receipt can't be deleted."))
+
+    # -- what may be taken back --------------------------------------------------------------------------------------------
+
+    def _refund(self):
+        # EXTENDS 'point_of_sale'
+        self._kkt_check_refundable()
+        return super()._refund()
+
+    @api.model
+    def _kkt_get_refunded_by(self, order):
+        """The orders of which one that a till sends takes something back. What is no order is left for Odoo to refuse."""
+        lines = [command[2] for command in order.get('lines') or [] if isinstance(command, list | tuple) and len(command) == 3]
+        ids = [line.get('refunded_orderline_id') for line in lines if isinstance(line, dict)]
+        return self.env['pos.order.line'].browse(line_id for line_id in ids if line_id and type(line_id) is int).exists().order_id
+
+    def _kkt_check_refundable(self):
+        """Before a refund is paid: what arrives paid is stored."""
+        for order in self:
+            if obstacle := order._kkt_get_refund_obstacle():
+                raise UserError(obstacle)
+
+    def kkt_get_refund_obstacle(self):
+        """For the till: why this order can't be taken back now, False when it can."""
+        self.ensure_one()
+        self.check_access('read')
+        return self._kkt_get_refund_obstacle()
+
+    def _kkt_get_refund_obstacle(self):
+        receipts = self.sudo().kkt_receipt_ids
+        if self.kkt_state == 'rejected':
+            return self.env._(
+                "The fiscal receipt of %s was rejected, so a refund could not refer to it. Please tell the administrator: when"
+                " the receipt is sent after all, or marked as handled, the sale can be refunded.",
+                self.pos_reference or self.name,
+            )
+        if receipts.filtered(lambda receipt: receipt.state in ('pending', 'sending') and not receipt.fd_number):
+            return self.env._(
+                "The cash register has not issued the fiscal receipt of %s yet. It can be refunded as soon as its number is"
+                " there.",
+                self.pos_reference or self.name,
+            )
+        return False
 
     # -- its receipts ------------------------------------------------------------------------------------------------------
 
@@ -111,6 +157,10 @@ class PosOrder(models.Model):
         if register or not self.kkt_hlc:
             return register
         return self.env['kkt.receipt'].search([('pos_order_id.config_id', '=', self.config_id.id)], limit=1).register_id
+
+    def _kkt_get_mark(self):
+        """What a till shows of the order's documents, in short."""
+        return [self.kkt_state, [document['fd_number'] for document in self.kkt_documents if document['fd_number']]]
 
     def _kkt_release_till(self):
         """Without a receipt, no stamp: the till would wait for one, and send the order again and again."""

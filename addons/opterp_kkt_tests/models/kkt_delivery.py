@@ -48,4 +48,4 @@ class KktDelivery(models.Model):
 
     @api.model
     def _open_worker(self, settings, at_once=False):
-        return FailingWorker(settings, Guard(settings.dsn), self._wake_watch, at_once)
+        return FailingWorker(settings, Guard(settings.dsn), self._get_news(), at_once)

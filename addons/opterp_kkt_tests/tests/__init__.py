@@ -19,6 +19,7 @@ from . import (
     test_rights,
     test_sale,
     test_shift,
+    test_till,
     test_tours,
     test_uninstall,
     test_watch,

@@ -1,5 +1,6 @@
 from types import SimpleNamespace
 
+from odoo.addons.opterp_kkt.delivery.news import News
 from odoo.addons.opterp_kkt.delivery.settings import Settings
 from odoo.addons.opterp_kkt.delivery.worker import Worker
 from odoo.addons.opterp_kkt.transports import Answer, Outcome
@@ -57,11 +58,13 @@ class Receiver:
 
 
 class InProcess(Worker):
-    """A worker in the test's own transaction, at the test's `receiver`; how often it has news is counted in `told`."""
+    """A worker in the test's own transaction, at the test's `receiver`; how often it has news for people is counted in `told`,
+    and `changes` has what it tells tills."""
 
     def __init__(self, test):
+        self.changes = []
         settings = Settings(dsn={}, redis_url='', lease_prefix='', poison_tries=3)
-        super().__init__(settings, TestCursorGuard(test.env.cr), self._count_told, at_once=True)
+        super().__init__(settings, TestCursorGuard(test.env.cr), News(self._count_told, self.changes.append), at_once=True)
         self.test = test
         self.told = 0
 
@@ -70,7 +73,7 @@ class InProcess(Worker):
         for queue in self.scan(register.ids):
             if only_ask or not queue.held:
                 self._deliver_next(self._own(register), queue, only_ask)
-        self._publish_news()
+        self.news.publish()
 
     def _own(self, register):
         return SimpleNamespace(register_id=register.id, name='test', epoch=register.delivery_epoch, keep=lambda seconds: None)

@@ -197,11 +197,13 @@ class TestHealth(HealthCommon):
         shift = said.pop('shift')
         self.assertTrue(0 <= shift.pop('age') < 3600)
         self.assertEqual(shift, {'number': 1, 'refuses': False})
-        self.assertEqual(said, {'waiting': 0, 'rejected': 0, 'oldest': 0, 'obstacle': False})
+        self.assertLess(said.pop('delivered'), 3600)
+        nothing = {'waiting': 0, 'rejected': 0, 'oldest': 0, 'obstacle': False, 'next_in': None}
+        self.assertEqual(said, {**nothing, 'words': False, 'lease_missing': False})
         self._wait(minutes=6)
         _config, other = self._create_second_shop()
         answer = self._ask()
-        self.assertEqual((answer['waiting'], answer['obstacle']), (1, 'due'))
+        self.assertEqual((answer['waiting'], answer['obstacle'], answer['next_in']), (1, False, 0))
         self.assertGreaterEqual(answer['oldest'], 360)
         self.assertEqual(other.with_user(self.cashier).get_health()['waiting'], 0)
 
@@ -213,6 +215,37 @@ class TestHealth(HealthCommon):
         self.assertEqual(self._ask()['obstacle'], 'forced_open')
         self._hold(receipt)
         self.assertEqual(self._ask()['obstacle'], 'held')
+
+    def test_till_hears_that_nothing_delivers_before_anything_waits(self):
+        self._set_jobs(self.delivery_jobs, active=False)
+        self.assertEqual(self._ask()['obstacle'], 'no_delivery_job')
+
+    def test_till_hears_of_the_breaker(self):
+        breaker = self.register.ofd_id.sudo().breaker_id
+        breaker.sudo().write({'state': 'open', 'retry_at': self.env.cr.now() + timedelta(seconds=40)})
+        self.assertEqual(self._ask()['obstacle'], 'open')
+        receipt = self._wait(seconds=1)
+        answer = self._ask()
+        self.assertEqual(answer['obstacle'], 'open')
+        self.assertTrue(0 < answer['next_in'] <= 40)
+        breaker.sudo().write({'state': 'half_open', 'retry_at': False})
+        self.assertEqual(self._ask()['obstacle'], 'open', "it may fail again")
+        receipt.sudo().write({'state': 'delivered', 'delivered_at': self.env.cr.now()})
+        self.assertFalse(self._ask()['obstacle'], "it took the last one, and none waits")
+
+    def test_till_hears_the_ofds_words(self):
+        receipt = self._wait(minutes=1)
+        receipt.sudo().last_error = "HTTP 500"
+        self.assertEqual(self._ask()['words'], "HTTP 500")
+        rejected = self._sell_unbuildable()[1]
+        self.assertEqual(self._ask()['words'], rejected.last_error)
+
+    def test_till_hears_of_the_last_delivery(self):
+        for minutes in (9, 7):
+            receipt = self._wait(minutes=10)
+            receipt.sudo().write({'state': 'delivered', 'delivered_at': self.env.cr.now() - timedelta(minutes=minutes)})
+        self._wait(minutes=1)
+        self.assertAlmostEqual(self._ask()['delivered'], 7 * 60, delta=60)
 
     def test_handled_is_not_rejected(self):
         receipt = self._sell_unbuildable()[1]

@@ -3,7 +3,7 @@
 from collections import Counter
 
 import pytest
-from core.health import LATE, Facts, Job, Queue, delivery_stop, judge, obstacle, oldest_age
+from core.health import LATE, Facts, Job, Queue, delivery_stop, judge, next_try_in, obstacle, oldest_age
 
 CALLED = Job(active=True, failure_count=0, silent_for=30)
 SILENT = Job(active=True, failure_count=0, silent_for=86_400)
@@ -92,3 +92,25 @@ ROW = {"held": False, "mode": "automatic", "state": "closed", "paused_for": None
 )
 def test_the_first_obstacle(values, first):
     assert obstacle(ROW | values) == first
+
+
+HEAD = ROW | {"head_id": 1, "sending": False, "due_in": None, "permitted_in": None}
+
+
+@pytest.mark.parametrize(
+    "values, seconds",
+    [
+        ({}, 0),
+        ({"head_id": None}, None),
+        ({"sending": True}, None),
+        ({"held": True}, None),
+        ({"mode": "forced_open"}, None),
+        ({"due_in": 4}, 4),
+        ({"due_in": 4, "paused_for": 9}, 9),
+        ({"due_in": 4, "permitted_in": 40}, 4),
+        ({"due_in": 4, "permitted_in": 40, "state": "open"}, 40),
+        ({"permitted_in": -3, "state": "open"}, 0),
+    ],
+)
+def test_the_next_try(values, seconds):
+    assert next_try_in(HEAD | values) == seconds

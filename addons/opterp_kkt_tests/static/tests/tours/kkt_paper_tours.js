@@ -78,13 +78,13 @@ statusTour(
     statusIs("success"),
     run(async () => {
         Date.now = () => now() - 11.5 * 60_000;
-        await posmodel.refreshKktHealth();
+        await posmodel.refreshKkt();
     }, "the computer's clock is set back"),
     statusSays("The clock of this device is slow by 11 min", "state the time of the cash register"),
     statusIs("warning", "Clock is wrong"),
     run(async () => {
         Date.now = now;
-        await posmodel.refreshKktHealth();
+        await posmodel.refreshKkt();
     }, "and put right"),
     statusSays("All fiscal receipts of this till are issued."),
     statusIs("success")

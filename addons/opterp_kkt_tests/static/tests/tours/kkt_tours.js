@@ -43,6 +43,10 @@ export const fiscalReceipt = (operation, number) => [
     { trigger: negate(".o_kkt_notice") },
     { content: "payments are final", trigger: negate(".receipt-screen .edit-order-payment") },
 ];
+const nothingIsOnlyHere = () => ({
+    content: "this browser has no sale that the server has not",
+    trigger: negate(".o_kkt_status:contains(Only in this browser)"),
+});
 const statusShows = (text) => ({ trigger: `.o_kkt_status:contains("${text}")` });
 const now = Date.now;
 let stamped;
@@ -69,7 +73,7 @@ addTour(
     PaymentScreen.isShown(),
     pay(),
     fiscalReceipt("ВОЗВРАТ ПРИХОДА", 3),
-    { trigger: negate(".o_kkt_status span") },
+    nothingIsOnlyHere(),
     Chrome.clickOrders(),
     TicketScreen.selectFilter("Paid"),
     TicketScreen.contains("FD 2"),
@@ -91,17 +95,18 @@ addTour(
     }, "the sale is stamped without the server"),
     statusShows("1"),
     { trigger: ".o_kkt_status", run: "click" },
-    Dialog.bodyIs("Sales go on"),
-    Dialog.confirm("Ok"),
+    { trigger: `.o_kkt_unsynced:contains("1, for")` },
+    { trigger: `.o_kkt_advice:contains("Leave this window open")` },
+    { trigger: ".modal-footer .btn-primary", run: "click" },
     ReceiptScreen.clickNextOrder(),
     refund("001"),
-    Dialog.is({ title: "No fiscal receipt yet" }),
+    Dialog.is({ title: "No refund at present" }),
     Dialog.confirm("Ok"),
     Chrome.clickRegister(),
     OfflineUtil.setOnlineMode(),
     sell(),
     fiscalReceipt("ПРИХОД", 3),
-    { trigger: negate(".o_kkt_status span") },
+    nothingIsOnlyHere(),
     run(() => {
         const order = posmodel.models["pos.order"].find(
             (o) => o.kkt_documents?.[0].fd_number === 2
@@ -121,7 +126,7 @@ export const statusIs = (color, label) => [
 ];
 export const statusSays = (...texts) => [
     { trigger: ".o_kkt_status", run: "click" },
-    ...texts.map((text) => ({ trigger: `.modal-body:contains(${text})` })),
+    ...texts.map((text) => ({ trigger: `.o_kkt_panel .modal-body:contains(${text})` })),
     { trigger: ".modal-footer .btn-primary", run: "click" },
 ];
 export const statusTour = (name, ...steps) => addTour(name, Chrome.startPoS(), ...steps);
@@ -129,9 +134,9 @@ export const statusTour = (name, ...steps) => addTour(name, Chrome.startPoS(), .
 statusTour(
     "KktStatusGreenTour",
     Dialog.confirm("Open Register"),
-    run(async () => posmodel.refreshKktHealth()),
-    { trigger: negate(".o_kkt_status:not(.text-success)") },
-    statusSays("There is nothing to do")
+    statusIs("success"),
+    { trigger: ".o_kkt_status .fa-check-circle" },
+    statusSays("Receipts are on their way to the OFD", "There is nothing to do.")
 );
 
 statusTour(
@@ -139,14 +144,14 @@ statusTour(
     Dialog.confirm("Open Register"),
     statusIs("warning", "1"),
     { trigger: ".o_kkt_status .fa-clock-o" },
-    statusSays(/The longest waits for \d\d min/, "Sales go on. Please tell the administrator")
+    statusSays("Receipts wait", /1, since \d\d:\d\d \(\d\d min\)/, "Sales go on.")
 );
 
 statusTour(
-    "KktStatusAmberRussianTour",
+    "KktStatusStoppedRussianTour",
     Dialog.confirm("Открыть кассу"),
-    statusIs("warning", "1"),
-    statusSays(/Дольше всех ждёт: \d\d мин/, "Сервер их не передаёт")
+    statusIs("danger", "Сервер не передаёт"),
+    statusSays(/1, с \d\d:\d\d \(\d\d мин\)/, "Сервер их не передаёт")
 );
 
 statusTour(
@@ -154,19 +159,18 @@ statusTour(
     Dialog.confirm("Open Register"),
     statusIs("danger", "1"),
     { trigger: ".o_kkt_status .fa-exclamation-triangle" },
-    statusSays("The longest waits for 1 h")
+    statusSays("Receipts wait", "(1 h)", "Please tell the administrator.")
 );
 
 statusTour(
     "KktStatusRejectedTour",
     Dialog.confirm("Open Register"),
     statusIs("danger", "Receipts rejected"),
-    statusSays("Rejected receipts: 1")
+    statusSays("Receipts rejected", "Please tell the administrator.")
 );
 
 statusTour(
     "KktStatusHandledTour",
-    run(async () => posmodel.refreshKktHealth()),
     statusIs("success"),
     statusSays("All fiscal receipts of this till are issued.")
 );

@@ -11,4 +11,22 @@ patch(PosOrder.prototype, {
     isDirty() {
         return super.isDirty(...arguments) || this.isAwaitingKkt;
     },
+
+    /** Core takes an order that has reached the server as a draft for sent, whatever was paid since. */
+    get isUnsyncedPaid() {
+        return super.isUnsyncedPaid || this.isAwaitingKkt;
+    },
+
+    /** What is shown of the documents, in short: the server answers when it knows something else. */
+    get kktMark() {
+        const numbers = (this.kkt_documents || []).map((document) => document.fd_number);
+        return [this.kkt_state, numbers.filter(Boolean)];
+    },
+
+    /** What was just read need not be written. */
+    takeKktValues(values) {
+        const { _dirty } = this;
+        this.update(values);
+        this._dirty = _dirty;
+    },
 });

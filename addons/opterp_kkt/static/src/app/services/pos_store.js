@@ -1,17 +1,19 @@
-import { _t } from "@web/core/l10n/translation";
 import { patch } from "@web/core/utils/patch";
+import { browser } from "@web/core/browser/browser";
+import { _t } from "@web/core/l10n/translation";
 import { AlertDialog } from "@web/core/confirmation_dialog/confirmation_dialog";
 import { PosStore } from "@point_of_sale/app/services/pos_store";
-import { HybridClock } from "@opterp_kkt/app/utils/hlc";
-import { KktHealth, seconds } from "@opterp_kkt/app/utils/kkt_health";
+import { HybridClock, compareStamps } from "@opterp_kkt/app/utils/hlc";
+import { isClockOff, judge, KktHealth, seconds } from "@opterp_kkt/app/utils/kkt_health";
 import { isShiftLate } from "@opterp_kkt/app/utils/kkt_shift";
-
-const ANSWER_FIELDS = ["id", "kkt_state", "kkt_qr", "kkt_documents"];
+import { KktKeeper } from "@opterp_kkt/app/utils/kkt_keeper";
 
 patch(PosStore.prototype, {
     async setup() {
-        this.kktClock = new HybridClock(`kkt-hlc-${odoo.info?.db}-${odoo.pos_config_id}`);
+        const till = `${odoo.info?.db}-${odoo.pos_config_id}`;
+        this.kktClock = new HybridClock(`kkt-hlc-${till}`);
         this.kktHealth = new KktHealth();
+        this.kktKeeper = new KktKeeper(`kkt-till-${till}`);
         await super.setup(...arguments);
     },
 
@@ -19,43 +21,126 @@ patch(PosStore.prototype, {
         return Boolean(this.config.raw.kkt_register_id);
     },
 
-    /** The next stamp of this till is later than every receipt it has seen; of a rejected one the cashier hears at once. */
-    postSyncAllOrders(orders) {
-        const documents = orders.flatMap((order) => order.kkt_documents || []);
-        const stamps = documents.map((document) => document.hlc).filter(Boolean);
-        if (stamps.length) {
-            this.kktClock.tick(...stamps);
+    /** With what was loaded came how the register is doing; what changes later is told by the bus. */
+    async afterProcessServerData() {
+        if (this.hasKktRegister) {
+            this.kktKeeper.askToPersist();
+            this.kktKeeper.joinWindows();
+            this.takeLoadedKktReport();
+            this.data.connectWebSocket("KKT_CHANGED", () => this.refreshKkt());
+            this.data.bus.addEventListener("BUS:CONNECT", () => this.noteKktBus(true));
+            this.data.bus.addEventListener("BUS:RECONNECT", () => this.noteKktBus(true));
+            this.data.bus.addEventListener("BUS:DISCONNECT", () => this.noteKktBus(false));
+            window.addEventListener("pos-network-online", () => this.refreshKkt());
         }
-        if (orders.some((order) => order.kkt_state === "rejected")) {
-            this.refreshKktHealth();
+        return await super.afterProcessServerData(...arguments);
+    },
+
+    /** What an earlier page has used already was kept in this browser since: a reload asks. */
+    takeLoadedKktReport() {
+        const report = this.config.raw._kkt_report;
+        const key = `kkt-report-${odoo.info?.db}-${this.config.id}`;
+        if (report && browser.localStorage.getItem(key) !== String(report.time)) {
+            browser.localStorage.setItem(key, report.time);
+            this.kktHealth.askedAt = seconds();
+            this.kktHealth.take(report, performance.timeOrigin / 1000);
         }
-        return super.postSyncAllOrders(...arguments);
+        if (!report || this.kktHealth.askedAt < 0 || this.openKktOrders.length) {
+            this.refreshKkt();
+        }
     },
 
-    canEditPayment(order) {
-        return !order.kkt_state && !order.isAwaitingKkt && super.canEditPayment(...arguments);
+    noteKktBus(isConnected) {
+        const isBack = isConnected && this.isKktBusLost;
+        this.isKktBusLost = !isConnected;
+        if (isBack) {
+            this.refreshKkt();
+        }
     },
 
-    /** Only prints of fiscal documents count: what is printed before there is one makes no copy of its first print. */
-    async printReceipt({ basic = false, order = this.getOrder(), printBillActionTriggered } = {}) {
-        const isDocument = !basic && order.kkt_documents?.some((document) => document.fd_number);
-        const isCounted = isDocument || !this.hasKktRegister;
-        return await super.printReceipt({
-            basic,
-            order,
-            printBillActionTriggered: printBillActionTriggered || !isCounted,
-        });
+    // -- what there is to know --------------------------------------------------------------------
+
+    /** Sales that only this browser has, in the order in which they were made. */
+    get unsyncedKktOrders() {
+        return this.models["pos.order"]
+            .filter((order) => order.isAwaitingKkt)
+            .sort((a, b) => compareStamps(a.kkt_hlc, b.kkt_hlc));
     },
 
-    /** Ask the server how this till's receipts are doing. Nothing waits for the answer, and without one nobody is bothered. */
-    async refreshKktHealth() {
-        if (!this.data.network.offline) {
-            const register = this.config.raw.kkt_register_id;
-            await this.kktHealth.ask(() =>
-                this.data.orm.silent.call("kkt.register", "get_health", [[register]])
-            );
+    /** Orders of which the server may have something new to say. */
+    get openKktOrders() {
+        return this.models["pos.order"].filter(
+            (order) => order.isSynced && ["pending", "rejected"].includes(order.kkt_state)
+        );
+    },
+
+    /** Everything that icon and panel depend on; times in seconds, `now` as of `seconds`. */
+    getKktFacts(now) {
+        const { kktHealth } = this;
+        const moment = Math.max(now, kktHealth.answeredAt);
+        const stamps = this.unsyncedKktOrders.map((order) => order.kkt_hlc.local_time);
+        return {
+            waiting: kktHealth.waiting,
+            age: kktHealth.getAge(moment),
+            rejected: kktHealth.rejected,
+            obstacle: kktHealth.obstacle,
+            leaseMissing: kktHealth.lease_missing,
+            unsynced: stamps.length,
+            unsyncedAge: Math.max(0, ...stamps.map((stamp) => (Date.now() - stamp) / 1000)),
+            silence: kktHealth.getSilence(moment),
+            clockOff: isClockOff(kktHealth.clockError),
+            shiftLate: isShiftLate(kktHealth, moment),
+        };
+    },
+
+    // -- asking and sending -----------------------------------------------------------------------
+
+    /** Now and then: ask while something is open, send what only this browser has. */
+    tickKkt() {
+        const facts = this.getKktFacts(seconds());
+        const isOpen = judge(facts).level > 0 || facts.waiting > 0 || this.isKktBusLost;
+        if (this.kktHealth.isDue(seconds(), isOpen, Math.random())) {
+            this.refreshKkt();
+        }
+        this.kktKeeper.tick();
+        if (this.kktKeeper.isDue(facts.unsynced > 0) && !this.syncingOrders.size) {
+            this.resendKktOrders();
+        }
+    },
+
+    /** Core sends again with the next sale or after a reload. One after another: a later sale must not arrive first. */
+    async resendKktOrders() {
+        this.kktKeeper.noteTry();
+        for (const order of this.unsyncedKktOrders) {
+            await this.syncAllOrders({ orders: [order] });
+            if (order.isAwaitingKkt) {
+                break;
+            }
+        }
+        return this.unsyncedKktOrders.length;
+    },
+
+    /** Ask the server how this till's receipts are doing, and what became of those on the screen. Nothing waits for the answer,
+     *  and without one nobody is bothered.
+     */
+    async refreshKkt() {
+        if (this.data.network.offline) {
+            return;
+        }
+        const shown = this.openKktOrders.map((order) => [order.id, ...order.kktMark]);
+        const report = await this.kktHealth.ask(() =>
+            this.data.orm.silent.call("kkt.register", "get_till_report", [
+                [this.config.raw.kkt_register_id],
+                shown,
+            ])
+        );
+        for (const { id, ...values } of report?.orders || []) {
+            this.models["pos.order"].get(id)?.takeKktValues(values);
         }
         this._tellOfLateShift();
+        if (this.kktHealth.askAgain && report) {
+            await this.refreshKkt();
+        }
     },
 
     /** Once for each shift: it has to be closed within the hour. */
@@ -79,19 +164,77 @@ patch(PosStore.prototype, {
         });
     },
 
-    /** Ask the server what became of the receipts that were on their way when their orders were synchronised. */
-    async refreshKktStates() {
-        const orders = this.models["pos.order"].filter((order) => order.kkt_state === "pending");
-        const clean = orders.filter((order) => !order.isDirty());
-        if (orders.length) {
-            await this.data.read(
-                "pos.order",
-                orders.map((order) => order.id),
-                ANSWER_FIELDS
-            );
+    async deliverKktNow() {
+        const register = this.config.raw.kkt_register_id;
+        const action = await this.data.orm.silent.call("kkt.register", "action_deliver_now", [
+            [register],
+        ]);
+        await this.refreshKkt();
+        return action;
+    },
+
+    // -- what core does ---------------------------------------------------------------------------
+
+    /** The next stamp of this till is later than every receipt it has seen; of a rejected one the cashier hears at once. */
+    postSyncAllOrders(orders) {
+        const documents = orders.flatMap((order) => order.kkt_documents || []);
+        const stamps = documents.map((document) => document.hlc).filter(Boolean);
+        if (stamps.length) {
+            this.kktClock.tick(...stamps);
         }
-        for (const order of clean) {
-            order._dirty = false; // what was just read need not be written
+        if (orders.some((order) => order.kkt_state === "rejected")) {
+            this.refreshKkt();
         }
+        return super.postSyncAllOrders(...arguments);
+    },
+
+    canEditPayment(order) {
+        return !order.kkt_state && !order.isAwaitingKkt && super.canEditPayment(...arguments);
+    },
+
+    /** Only prints of fiscal documents count: what is printed before there is one makes no copy of its first print. */
+    async printReceipt({ basic = false, order = this.getOrder(), printBillActionTriggered } = {}) {
+        const isDocument = !basic && order.kkt_documents?.some((document) => document.fd_number);
+        const isCounted = isDocument || !this.hasKktRegister;
+        return await super.printReceipt({
+            basic,
+            order,
+            printBillActionTriggered: printBillActionTriggered || !isCounted,
+        });
+    },
+
+    /** "Reload Data" empties this browser's database. */
+    async reloadData() {
+        if (await this.sendKktOrdersFirst(_t("Data can't be reloaded now"))) {
+            return await super.reloadData(...arguments);
+        }
+    },
+
+    /** Closing leaves no sale behind in a browser: they are sent first, and where that fails it is said how many are where. */
+    async pushOrdersWithClosingPopup() {
+        return (
+            (await this.sendKktOrdersFirst(_t("Sales are only in this browser"))) &&
+            (await super.pushOrdersWithClosingPopup(...arguments))
+        );
+    },
+
+    /** What the popup says is to be true when it opens. */
+    async closeSession() {
+        await this.refreshKkt();
+        return await super.closeSession(...arguments);
+    },
+
+    async sendKktOrdersFirst(title) {
+        const count = this.unsyncedKktOrders.length && (await this.resendKktOrders());
+        if (count) {
+            this.dialog.add(AlertDialog, {
+                title,
+                body: _t(
+                    "Sales that are only in this browser, at %(till)s: %(count)s. They could not be sent. Leave this window open until the connection is back, then try again.",
+                    { till: this.config.name, count }
+                ),
+            });
+        }
+        return !count;
     },
 });

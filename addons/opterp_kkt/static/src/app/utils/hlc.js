@@ -61,3 +61,8 @@ export class HybridClock {
 function newNode() {
     return `till-${uuidv4().slice(-12)}`;
 }
+
+/** For sorting: negative when the first stamp is the earlier one. */
+export function compareStamps(a, b) {
+    return a.local_time - b.local_time || a.logical_counter - b.logical_counter;
+}

@@ -29,7 +29,7 @@ patch(OrderPaymentValidation.prototype, {
     /** A shift that is over is closed first, where the shop has chosen so. Somebody may have closed it meanwhile. */
     async _checkKktShift() {
         if (isShiftRefused(this.pos.kktHealth, seconds())) {
-            await this.pos.refreshKktHealth();
+            await this.pos.refreshKkt();
         }
         if (!isShiftRefused(this.pos.kktHealth, seconds())) {
             return true;

@@ -1,0 +1,59 @@
+"""Who hears of what delivery did: people, of what they have to do something about; tills, of whatever they show."""
+
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from time import monotonic, sleep
+
+import psycopg2
+
+PACE_SECONDS = 1.0  # between two messages to the tills of one register
+_told_at: dict[int, float] = {}  # by process: when the tills of a register were told last, by the monotonic clock
+
+
+class News:
+    """What has happened since others were told of it.
+
+    To tell them is no part of delivery: where it fails, the watch looks and tills ask by themselves.
+
+    :param tell_people: called without arguments
+    :param tell_tills: called with the ids of registers
+    """
+
+    def __init__(self, tell_people: Callable[[], None], tell_tills: Callable[[list[int]], None]):
+        self.for_people = False
+        self.changed: set[int] = set()  # registers of which tills show something that is no longer so
+        self._tell_people = tell_people
+        self._tell_tills = tell_tills
+
+    def note_change(self, register_ids: Iterable[int]) -> None:
+        self.changed.update(register_ids)
+
+    def publish(self) -> None:
+        """Have people and tills hear of it: now, not when the run ends."""
+        if self.for_people:
+            with suppress(psycopg2.Error):
+                self._tell_people()
+                self.for_people = False
+        self.publish_to_tills()
+
+    def publish_to_tills(self) -> None:
+        """What has to wait for its second stays for the next call."""
+        now = monotonic()
+        due = sorted(register for register in self.changed if _get_wait(register, now) <= 0)
+        if due:
+            self.changed.difference_update(due)
+            _told_at.update(dict.fromkeys(due, now))
+            with suppress(psycopg2.Error):
+                self._tell_tills(due)
+
+    def publish_all(self) -> None:
+        """The same, with what has to wait. Nothing is owned meanwhile."""
+        self.publish()
+        if self.changed:
+            sleep(max(_get_wait(register, monotonic()) for register in self.changed))
+            self.publish()
+
+
+def _get_wait(register: int, now: float) -> float:
+    """Seconds until the tills of a register may be told again."""
+    return _told_at.get(register, now - PACE_SECONDS) + PACE_SECONDS - now

@@ -1,0 +1,91 @@
+# Part of OPTERP KKT. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""Who hears of what delivery did, and how often."""
+
+import psycopg2
+import pytest
+from delivery import news
+from delivery.news import PACE_SECONDS, News
+
+
+class Clock:
+    """Time that passes only while somebody sleeps."""
+
+    def __init__(self):
+        self.now = 1000.0
+
+    def monotonic(self):
+        return self.now
+
+    def sleep(self, seconds):
+        self.now += seconds
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    clock = Clock()
+    monkeypatch.setattr(news, "monotonic", clock.monotonic)
+    monkeypatch.setattr(news, "sleep", clock.sleep)
+    monkeypatch.setattr(news, "_told_at", {})
+    return clock
+
+
+@pytest.fixture
+def told():
+    return []
+
+
+@pytest.fixture
+def it(clock, told):
+    return News(lambda: told.append("people"), told.append)
+
+
+def test_a_batch_is_one_message(it, told):
+    it.note_change([2, 1])
+    it.note_change([1])
+    it.publish()
+    it.publish()
+    assert told == [[1, 2]]
+
+
+def test_tills_of_a_register_are_told_once_a_second(it, told, clock):
+    for _document in range(10):
+        it.note_change([1])
+        it.publish_to_tills()
+        clock.sleep(PACE_SECONDS / 4)
+    assert len(told) == 3
+
+
+def test_another_worker_of_this_process_keeps_the_pace(it, told):
+    it.note_change([1])
+    it.publish()
+    other = News(lambda: None, told.append)
+    other.note_change([1])
+    other.publish()
+    assert told == [[1]]
+
+
+def test_at_the_end_nothing_stays_untold(it, told, clock):
+    it.note_change([1])
+    it.publish()
+    it.note_change([1])
+    it.publish_all()
+    assert (told, clock.now) == ([[1], [1]], 1000.0 + PACE_SECONDS)
+
+
+def test_people_do_not_wait(it, told):
+    it.for_people = True
+    it.publish()
+    it.for_people = True
+    it.publish()
+    assert told == ["people", "people"]
+
+
+def test_what_can_not_be_told_is_no_trouble_of_delivery(clock):
+    def fail(*_ids):
+        raise psycopg2.OperationalError("gone")
+
+    it = News(fail, fail)
+    it.for_people = True
+    it.note_change([1])
+    it.publish_all()
+    assert it.for_people
