@@ -91,7 +91,7 @@ class KktReceipt(models.Model):
         """A document that is still to be signed, to look at."""
         paper_width = register.paper_width
         unsigned = {**body, 'fiscalDriveNumber': register.fiscal_drive_number}
-        return _slip(paper.render(unsigned, paper.WIDTHS[paper_width]), paper_width)
+        return as_slip(paper.render(unsigned, paper.WIDTHS[paper_width]), paper_width)
 
     # -- printing from here ------------------------------------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ from ..models.kkt_correction import REASONS
 from ..models.kkt_receipt import OPERATION_TYPES
 from ..models.kkt_register import TAXATION_SYSTEMS
 
-STEPS = [('cause', "Why"), ('content', "What Is Right"), ('paper', "Check and Sign")]
+STEPS = [('cause', "Grounds"), ('content', "What Is Right"), ('paper', "Check and Sign")]
 PAID = [f'paid_{form}' for form in PAYMENT_FORMS]
 
 
