@@ -2,6 +2,7 @@ from datetime import timedelta
 
 from odoo import api, fields, models
 from odoo.exceptions import UserError
+from odoo.tools.sql import constraint_definition
 
 from ..core import shift
 from ..transports import PROTOCOLS
@@ -23,13 +24,15 @@ OF_ITS_SHIFT = """
           GENERATED ALWAYS AS (CASE WHEN numbers_follow THEN NULL ELSE fiscal_drive_number END) STORED;
     CREATE UNIQUE INDEX IF NOT EXISTS kkt_shift_of_register_uniq ON kkt_shift (register_id, id);
     CREATE UNIQUE INDEX IF NOT EXISTS kkt_shift_of_drive_uniq ON kkt_shift (fiscal_drive_number, id);
-    ALTER TABLE kkt_receipt DROP CONSTRAINT IF EXISTS kkt_receipt_shift_of_register_fkey,
-          DROP CONSTRAINT IF EXISTS kkt_receipt_shift_of_drive_fkey;
-    ALTER TABLE kkt_receipt ADD CONSTRAINT kkt_receipt_shift_of_register_fkey
-          FOREIGN KEY (shift_register_id, shift_id) REFERENCES kkt_shift (register_id, id),
-          ADD CONSTRAINT kkt_receipt_shift_of_drive_fkey
-          FOREIGN KEY (shift_drive_number, shift_id) REFERENCES kkt_shift (fiscal_drive_number, id);
 """
+FOREIGN_KEYS = {
+    'kkt_receipt_shift_of_register_fkey': """
+    ALTER TABLE kkt_receipt ADD CONSTRAINT kkt_receipt_shift_of_register_fkey
+          FOREIGN KEY (shift_register_id, shift_id) REFERENCES kkt_shift (register_id, id)""",
+    'kkt_receipt_shift_of_drive_fkey': """
+    ALTER TABLE kkt_receipt ADD CONSTRAINT kkt_receipt_shift_of_drive_fkey
+          FOREIGN KEY (shift_drive_number, shift_id) REFERENCES kkt_shift (fiscal_drive_number, id)""",
+}
 
 
 class KktShift(models.Model):
@@ -72,6 +75,9 @@ class KktShift(models.Model):
     def init(self):
         """A document stands in a shift of its own register and drive: PostgreSQL says so."""
         self.env.cr.execute(OF_ITS_SHIFT)
+        for name, statement in FOREIGN_KEYS.items():
+            if not constraint_definition(self.env.cr, 'kkt_receipt', name):
+                self.env.cr.execute(statement)
 
     @api.depends('number')
     def _compute_display_name(self):

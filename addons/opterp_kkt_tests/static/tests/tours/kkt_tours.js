@@ -172,7 +172,7 @@ statusTour(
 statusTour(
     "KktStatusHandledTour",
     statusIs("success"),
-    statusSays("All fiscal receipts of this till are issued.")
+    statusSays("Receipts that are on their way to the OFD: 1. There is nothing to do.")
 );
 
 addTour(
