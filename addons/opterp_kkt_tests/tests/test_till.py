@@ -73,8 +73,7 @@ class TestTillReport(TillCommon, DeliveryCommon):
         self.assertEqual(row['_kkt_report']['waiting'], 0)
 
     def test_a_till_without_a_register_opens_without_it(self):
-        self._archive_register()
-        config = self.register.pos_config_id.with_user(self.cashier)
+        config = self.env['pos.config'].create({'name': "Without"}).with_user(self.cashier)
         self.assertNotIn('_kkt_report', config._load_pos_data_read(config, config)[0])
 
     def test_handled_is_no_longer_rejected(self):
@@ -111,6 +110,7 @@ class TestTillMessages(TillCommon, DeliveryCommon):
 
     def test_delivery_tells_all_registers_of_a_breaker(self):
         _config, other = self._create_second_shop()
+        other.ofd_id = self.register.ofd_id
         self.register.ofd_id.sudo().breaker_id.failure_threshold = 1
         self.receiver.verdicts[self._sell_receipt().idempotency_key] = FAILED
         self._deliver()
