@@ -59,6 +59,7 @@ def test_the_till_follows_delivery(shop, report):
         open_register(page)
         page.evaluate(NO_QUESTIONS)
         icon_is(page, "success")
+        shop.settle()  # the report on the shift
         shop.ofd.mode("fail", status=500)
         sell_for_cash(page)
         icon_is(page, "warning", 1)
@@ -93,6 +94,7 @@ def test_the_till_asks_when_the_bus_is_down(shop, report):
         log_in(page, host)
         open_register(page)
         page.evaluate(NO_BUS)
+        shop.settle()  # the report on the shift
         shop.ofd.mode("fail", status=500)
         sell_for_cash(page)
         icon_is(page, "warning", 1)
