@@ -23,8 +23,8 @@ lint() {
     local node=.run/node
     # A model's subjects may have files of their own.
     ruff check && ruff format --check --quiet && pylint --disable=consider-merging-classes-inherited addons/opterp_kkt || return
-    # Programs that print, and classes that are no models of Odoo's.
-    pylint --disable=print-used,method-required-super,missing-return,except-pass "$tests" || return
+    # What else is there are programs beside Odoo, which ruff looks at; and a test's classes are no models of Odoo's.
+    pylint --disable=print-used,method-required-super,missing-return,except-pass "$tests"/{__init__.py,__manifest__.py,models,tests} || return
     command -v npm >/dev/null || { echo "no npm here: the JavaScript was not checked" && return; }
     if [ ! "$node/node_modules/.package-lock.json" -nt package-lock.json ]; then
         install -D -t "$node" package.json package-lock.json

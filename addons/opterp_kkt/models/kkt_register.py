@@ -82,9 +82,7 @@ class KktRegister(models.Model):
 
     last_fd_number = fields.Integer("Last FD Number", readonly=True, default=0, copy=False)
     last_queue_number = fields.Integer("Documents Numbered", readonly=True, default=0, copy=False)
-    last_shift_number = fields.Integer(
-        "Last Shift Number", readonly=True, default=0, copy=False, help="Tag 1038: counts per fiscal drive."
-    )
+    last_shift_number = fields.Integer(readonly=True, default=0, copy=False, help="Tag 1038: counts per fiscal drive.")
     last_receipt_number = fields.Integer(
         "Receipts of the Shift", readonly=True, default=0, copy=False, help="Tag 1042: counts from 1 in each shift."
     )
