@@ -125,7 +125,7 @@ def _head(document, copy, title=""):
     yield RULE
     if is_test(document):
         yield Line("ТЕСТ, не является фискальным документом", style="center bold")
-    if "fiscalSign" not in document:
+    if "fiscalSign" not in document and not title:
         yield Line("ПРОЕКТ, НЕ ПОДПИСАН", style="center bold")
     if copy:
         yield Line("КОПИЯ", style="center bold copy")
