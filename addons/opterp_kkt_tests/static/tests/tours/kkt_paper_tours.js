@@ -86,6 +86,6 @@ statusTour(
         Date.now = now;
         await posmodel.refreshKkt();
     }, "and put right"),
-    statusSays("Receipts that are on their way to the OFD: 1. There is nothing to do."),
+    statusSays("Receipts are on their way to the OFD", "There is nothing to do."),
     statusIs("success")
 );

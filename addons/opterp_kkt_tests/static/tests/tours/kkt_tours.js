@@ -172,7 +172,7 @@ statusTour(
 statusTour(
     "KktStatusHandledTour",
     statusIs("success"),
-    statusSays("Receipts that are on their way to the OFD: 1. There is nothing to do.")
+    statusSays("Receipts are on their way to the OFD", "There is nothing to do.")
 );
 
 addTour(
