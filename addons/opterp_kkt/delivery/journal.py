@@ -17,6 +17,7 @@ LEVELS = {
     Outcome.REFUSED: logging.WARNING,
     Outcome.MISCONFIGURED: logging.WARNING,
     Outcome.UNAVAILABLE: logging.WARNING,
+    Outcome.UNABLE: logging.WARNING,
     Outcome.UNKNOWN: logging.WARNING,
     Outcome.THROTTLED: logging.INFO,
     Outcome.ABSENT: logging.INFO,

@@ -29,9 +29,11 @@ EFFECTS = {
     Outcome.MISCONFIGURED: Effect(counts=False, failed=True),
     Outcome.THROTTLED: Effect(counts=False),
     Outcome.UNAVAILABLE: Effect(verdict=breaker.failed),
+    Outcome.UNABLE: Effect(anew=True, doubt=False, verdict=breaker.failed),
     Outcome.UNKNOWN: Effect(failed=True, doubt=True, verdict=breaker.failed),
     Outcome.ABSENT: Effect(counts=False, anew=True, doubt=False),
 }
+TRIED_LATER = (Outcome.UNAVAILABLE, Outcome.UNABLE, Outcome.UNKNOWN, Outcome.MISCONFIGURED)  # ever later, by backoff
 SETTLED = (Outcome.ACCEPTED, Outcome.REFUSED)  # the next document may follow at once
 FOR_PEOPLE = (Outcome.REFUSED, Outcome.MISCONFIGURED, Outcome.ABSENT)  # somebody has to hear of these soon
 
@@ -52,6 +54,10 @@ class Claim:
     last_error: str | None
     tried_at: datetime | None  # before
     elsewhere: bool  # it goes to an OFD that is no longer the register's, only to be settled
+    numbers_follow: bool = False  # the answer brings numbers and sign; of what, say the three below
+    fiscal_drive_number: str | None = None
+    total: int | None = None
+    operation_type: str | None = None
     only_ask: bool = False  # a person wants to know, nothing is sent
 
 
@@ -62,6 +68,7 @@ class Attempt:
     answer: Answer
     asked: Outcome | None = None
     sent: bool = False
+    hold: str | None = None  # the cause for which the register is held whatever the OFD's settings say
 
 
 @dataclass(frozen=True)
@@ -99,7 +106,7 @@ def consequences(claim: Claim, attempt: Attempt, on_refusal: str, numbers) -> Co
     """
     answer, effect = attempt.answer, EFFECTS[attempt.answer.outcome]
     absent = attempt.asked is Outcome.ABSENT and not (attempt.sent and (effect.doubt or answer.outcome is Outcome.ACCEPTED))
-    hold_cause = _get_hold_cause(claim, answer, on_refusal, numbers)
+    hold_cause = attempt.hold or _get_hold_cause(claim, answer, on_refusal, numbers)
     return Consequences(
         state=effect.state,
         counted=int(effect.counts),
@@ -162,7 +169,7 @@ def _count_failed_lookups(claim: Claim, attempt: Attempt) -> int:
 def _get_wait(claim: Claim, answer: Answer, numbers) -> float | None:
     if answer.outcome is Outcome.PROCESSING:
         return answer.retry_after or CHECK_AGAIN
-    if answer.outcome in (Outcome.UNAVAILABLE, Outcome.UNKNOWN, Outcome.MISCONFIGURED):
+    if answer.outcome in TRIED_LATER:
         tries = max(claim.attempts, claim.failures)
         return random.uniform(0, min(numbers.backoff_max, 2.0 ** min(tries, 30)))
     return None

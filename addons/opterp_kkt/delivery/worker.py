@@ -13,7 +13,7 @@ from psycopg2.errors import LockNotAvailable
 
 from ..core import breaker
 from ..core.fiscal_data import FiscalData
-from ..transports import Document, Endpoint, Outcome, Transport, open_transport, translate
+from ..transports import Document, Endpoint, EnvelopeError, Outcome, Transport, open_transport, translate
 from . import breaker_row, journal
 from .guard import Guard
 from .lease import Lease, LeaseLost, LeaseUnavailable, connect
@@ -35,6 +35,7 @@ from .statements import (
     SEE,
 )
 from .tally import Tally
+from .verification import unfit, unwritable, verified
 
 _logger = logging.getLogger(__name__)
 
@@ -212,8 +213,12 @@ class Worker:
         claim = self._claim(ownership, queue, only_ask)
         if not claim:
             return None
-        attempt = self._send(ownership, queue, claim)
-        seen = self._record(ownership, queue, claim, attempt)
+        attempt = verified(claim, self._send(ownership, queue, claim))
+        try:
+            seen = self._record(ownership, queue, claim, attempt)
+        except psycopg2.IntegrityError as error:  # as an FD number that another document has
+            attempt = unfit(attempt, error.diag.message_detail or error.diag.message_primary)
+            seen = self._record(ownership, queue, claim, attempt)
         journal.note_attempt(queue, claim, attempt, seen)
         self._report(ownership, queue, fails_alone(claim, attempt.answer), attempt, seen)
         self._count(claim, attempt.answer.outcome)
@@ -255,7 +260,10 @@ class Worker:
     def _send(self, ownership: Ownership, queue: Queue, claim: Claim) -> Attempt:
         """Send a document. If it may have arrived before, ask for it first; both together are one outcome."""
         transport, tries = self._get_transport(queue), self.settings.poison_tries
-        document = Document(claim.idempotency_key, self._get_payload(ownership, queue, claim), ownership.epoch)
+        try:
+            document = Document(claim.idempotency_key, self._get_payload(ownership, queue, claim), ownership.epoch)
+        except EnvelopeError as error:
+            return unwritable(error)
         asked = None
         if must_ask(claim, tries):
             answer = transport.lookup(document)
@@ -268,6 +276,7 @@ class Worker:
         """The envelope as the receiver reads it. One for another protocol is made and stored before anything is sent: what was
         sent to such a receiver before is nowhere in doubt, or it would be settled there.
 
+        :raises EnvelopeError: that protocol can't state the document
         :raises Fenced: somebody else delivers for this register
         """
         if claim.protocol == queue.protocol:

@@ -8,6 +8,7 @@ from . import (
     kkt_circuit_breaker_event,
     kkt_correction,
     kkt_delivery,
+    kkt_delivery_hold,
     kkt_explanation,
     kkt_explanation_correction,
     kkt_health,

@@ -25,6 +25,8 @@ HOLD_CAUSES = [
     ('refused', "A refusal"),
     ('refusals', "Several refusals in a row"),
     ('conflict', "A key that is known with other bytes"),
+    ('mismatch', "An acknowledgement that does not fit the document"),
+    ('envelope', "A document that the OFD's protocol can't state"),
     ('failing', "A document that fails while others pass"),
     ('by_hand', "A person"),
 ]
@@ -211,38 +213,6 @@ class KktDelivery(models.Model):
             self.env['kkt.register'].with_env(self.env(cr=cr)).sudo().browse(register_ids)._tell_tills()
 
     # -- holds -------------------------------------------------------------------------------------------------------------
-
-    def _get_hold_reason(self):
-        """What a person is told, in that person's language; stored are only the words of the OFD, or of who held it."""
-        answer = self.hold_reason
-        if self.hold_cause == 'failing':
-            known = (
-                self.env._("The OFD says that it does not have it.")
-                if self.hold_receipt_id.absent
-                else self.env._("Whether the OFD has it is not known: it does not tell when it is asked.")
-            )
-            return self.env._(
-                "The OFD does not accept one document of this register: its tries failed although documents of other registers"
-                " passed in between. %(known)s The last answer was: %(answer)s. Ask the OFD what is wrong with the document. Then"
-                " let the register go on, which tries it again, or mark the document as handled, which sends the rest without"
-                " it.",
-                known=known,
-                answer=answer,
-            )
-        if self.hold_cause == 'refusals':
-            return self.env._(
-                "The OFD refused %(count)s documents of this register in a row, the last one with: %(answer)s. Before more are"
-                " refused, find out why. Then let the register go on, and press Retry on what was refused.",
-                count=self.refusals,
-                answer=answer,
-            )
-        if self.hold_cause == 'conflict':
-            return self.env._(
-                "The OFD knows the key of this document with other bytes, which must never happen. It said: %(answer)s. Ask the"
-                " OFD what it has, then mark the document as handled.",
-                answer=answer,
-            )
-        return answer
 
     def _hold(self, receipt, reason):
         """Let nothing of a register be sent until a person releases it. What is under way is still recorded."""

@@ -10,6 +10,7 @@ LABELS = {
     Outcome.MISCONFIGURED: "Misconfigured",
     Outcome.THROTTLED: "Throttled",
     Outcome.UNAVAILABLE: "Unavailable",
+    Outcome.UNABLE: "Register unable",
     Outcome.UNKNOWN: "Outcome unknown",
     Outcome.ABSENT: "Absent: not sent again",
 }

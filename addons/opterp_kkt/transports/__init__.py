@@ -3,12 +3,23 @@
 Nothing here knows Odoo, the queue or the breaker: a transport makes one attempt and says what came of it.
 """
 
-from .base import LONGEST_PAUSE, MESSAGE_LENGTH, Answer, Contents, Credential, Document, Endpoint, Outcome, Transport
+from .base import (
+    LONGEST_PAUSE,
+    MESSAGE_LENGTH,
+    Answer,
+    Contents,
+    Credential,
+    Document,
+    Endpoint,
+    EnvelopeError,
+    Outcome,
+    Transport,
+)
 from .http import HttpTransport
 
 __all__ = [
-    "LONGEST_PAUSE", "MESSAGE_LENGTH", "PROTOCOLS", "Answer", "Contents", "Credential", "Document", "Endpoint", "Outcome",
-    "Transport", "open_transport", "translate",
+    "LONGEST_PAUSE", "MESSAGE_LENGTH", "PROTOCOLS", "Answer", "Contents", "Credential", "Document", "Endpoint", "EnvelopeError",
+    "Outcome", "Transport", "open_transport", "translate",
 ]  # fmt: skip
 
 PROTOCOLS: dict[str, type[Transport]] = {"http": HttpTransport}
@@ -20,5 +31,11 @@ def open_transport(protocol: str, endpoint: Endpoint) -> Transport:
 
 
 def translate(payload: str, protocol: str, other: str) -> str:
-    """An envelope of one protocol as one of another: the same document under the same key."""
-    return PROTOCOLS[other].encode(PROTOCOLS[protocol].decode(payload))
+    """An envelope of one protocol as one of another: the same document under the same key.
+
+    :raises EnvelopeError: the other protocol can't state it
+    """
+    try:
+        return PROTOCOLS[other].encode(PROTOCOLS[protocol].decode(payload))
+    except Exception as error:  # whatever is wrong with it, it is wrong each time
+        raise EnvelopeError(f"{other}: {type(error).__name__} {error}") from error

@@ -22,7 +22,12 @@ class Outcome(StrEnum):
     MISCONFIGURED = "misconfigured"  # address, token or account is at fault: a person must act
     THROTTLED = "throttled"  # later, says the OFD
     UNAVAILABLE = "unavailable"  # certainly not sent
+    UNABLE = "unable"  # it has the document and could certainly not do it, as without paper: a new try may pass
     UNKNOWN = "unknown"  # it may have arrived: look up, then send the same again
+
+
+class EnvelopeError(Exception):
+    """A protocol can't state this document."""
 
 
 class Credential(NamedTuple):
@@ -83,6 +88,8 @@ class Answer:
     conflict: bool = False  # this key is known with other bytes
     duration: float = 0.0  # s
     fiscal_data: FiscalData | None = None  # with ACCEPTED, from a register that numbers and signs what it gets
+    total: int | None = None  # kopecks that it says the document is about, with `fiscal_data`
+    operation_type: int | None = None  # tag 1054, as it says
 
 
 class Transport(Protocol):
@@ -107,7 +114,7 @@ class Transport(Protocol):
         """Hand one document over. Any outcome but ABSENT."""
 
     def lookup(self, document: Document) -> Answer:
-        """Ask whether the OFD has this document. Any outcome but REFUSED: nothing was sent to be refused."""
+        """Ask whether the OFD has this document. REFUSED only where it gives its verdict on what was sent later."""
 
     def check(self) -> Answer:
         """Ask for a key that can't exist. ABSENT is good; `message` has the words of what answered, or of what failed."""

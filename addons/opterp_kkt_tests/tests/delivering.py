@@ -23,8 +23,9 @@ class TestCursorGuard:
         self._cr = cr
 
     def execute(self, sql, params=None):
-        self._cr.execute(sql, params)
-        return self._cr.dictfetchall() if self._cr.description else []
+        with self._cr.savepoint(flush=False):  # one that is refused undoes itself alone, as on the worker's own connection
+            self._cr.execute(sql, params)
+            return self._cr.dictfetchall() if self._cr.description else []
 
     run = execute
 

@@ -4,17 +4,19 @@ from unittest.mock import patch
 import psycopg2
 
 from odoo.tests import tagged
+from odoo.tools import mute_logger
 
 from odoo.addons.opterp_kkt.core.fiscal_data import FiscalData
 from odoo.addons.opterp_kkt.drivers import DRIVERS, Remote
-from odoo.addons.opterp_kkt.transports import Answer, Outcome
+from odoo.addons.opterp_kkt.transports import PROTOCOLS, Answer, Outcome
 
 from .common import stamp
 from .delivering import FAILED, DeliveryCommon
 
-FISCAL_DATA = FiscalData('9999000000000777', 77, 3, 5, "1234567890", "t=…&fn=9999000000000777")
-FISCAL_DATA_OF_OPENING = FiscalData('9999000000000777', 76, 3, None, "1234567889")
+FISCAL_DATA = FiscalData('8710000100000001', 77, 3, 5, "1234567890", "t=…&fn=8710000100000001")
+FISCAL_DATA_OF_OPENING = FiscalData('8710000100000001', 76, 3, None, "1234567889")
 
+OTHER_DRIVE = '8710000100000002'
 ELSEWHERE = {'driver': 'elsewhere', 'fiscal_drive_number': '8710000100000001'}
 
 
@@ -73,7 +75,7 @@ class TestIssue(DeliveryCommon):
         self.assertEqual((payload['idempotency_key'], payload['fd_number']), (receipt.idempotency_key, None))
         self.assertEqual(payload['document']['totalSum'], 890000)
         self.assertFalse({'fiscalSign', 'fiscalDocumentNumber', 'dateTime'} & set(payload['document']))
-        self.assertRecordValues(self.register, [{'last_queue_number': 5, 'last_fd_number': 0, 'last_receipt_number': 0}])
+        self.assertRecordValues(self.register, [{'last_queue_number': 5, 'last_fd_number': 76, 'last_receipt_number': 0}])
         self.assertIn("not numbered yet", receipt.display_name)
 
     def test_the_answer_brings_the_numbers(self):
@@ -99,6 +101,49 @@ class TestIssue(DeliveryCommon):
         with self._refuses(psycopg2.errors.CheckViolation) as refusal:
             self.env.cr.execute("UPDATE kkt_receipt SET state = 'delivered', delivered_at = now() WHERE id = %s", [receipt.id])
         self.assertEqual(refusal.exception.diag.constraint_name, 'kkt_receipt_numbered')
+
+    def _assert_held(self, receipt, cause, words):
+        self.assertRecordValues(receipt, [{'state': 'rejected', 'fd_number': 0, 'fiscal_sign': False}])
+        self.assertRecordValues(self.register.delivery_ids, [{'hold_cause': cause, 'hold_receipt_id': receipt.id}])
+        self.assertIn(words, self.register.hold_reason)
+
+    def test_an_acknowledgement_without_numbers_holds_the_register(self):
+        receipt = self._sell_elsewhere()
+        self._deliver(count=3)
+        self._assert_held(receipt, 'mismatch', "номер ФД")
+        self.assertEqual(len(self.receiver.sent), 3, "two reports and this document, once")
+
+    def test_so_does_another_drive_sum_or_operation(self):
+        for answer, words in (
+            (
+                {'fiscal_data': FISCAL_DATA._replace(fiscal_drive_number='8710000100000002')},
+                "8710000100000002 ≠ 8710000100000001",
+            ),
+            ({'fiscal_data': FISCAL_DATA, 'total': 100}, "100 ≠ 890000"),
+            ({'fiscal_data': FISCAL_DATA, 'operation_type': 2}, "2 ≠ 1"),
+        ):
+            receipt = self._sell_receipt() if self.register.driver == 'elsewhere' else self._sell_elsewhere()
+            self.receiver.verdicts[receipt.idempotency_key] = Answer(Outcome.ACCEPTED, 200, server_time=1, **answer)
+            self._deliver()
+            self._assert_held(receipt, 'mismatch', words)
+            self.register.action_release_hold()
+
+    def test_so_does_a_number_that_another_document_has(self):
+        receipt = self._sell_elsewhere()
+        taken = FISCAL_DATA._replace(fd_number=FISCAL_DATA_OF_OPENING.fd_number)
+        self.receiver.verdicts[receipt.idempotency_key] = Answer(Outcome.ACCEPTED, 200, server_time=1, fiscal_data=taken)
+        with mute_logger('odoo.sql_db'):
+            self._deliver()
+        self._assert_held(receipt, 'mismatch', str(taken.fd_number))
+
+    def test_retry_after_the_protocol_was_put_right(self):
+        receipt = self._sell_elsewhere()
+        self._deliver()
+        self.receiver.verdicts[receipt.idempotency_key] = Answer(Outcome.ACCEPTED, 200, server_time=1, fiscal_data=FISCAL_DATA)
+        self.register.action_release_hold()
+        receipt.action_retry()
+        self._deliver()
+        self.assertRecordValues(receipt, [{'state': 'delivered', **FISCAL_DATA._asdict()}])
 
     def test_an_answer_changes_no_numbers_that_were_given(self):
         receipt = self._sell_receipt()
@@ -136,6 +181,16 @@ class TestIssue(DeliveryCommon):
             receipt, [{'state': 'delivered', 'payload': sent, 'protocol': 'parcel', 'fd_number': number, 'idempotency_key': key}]
         )
         self.assertEqual(receipt._get_document(), document)
+
+    def test_what_the_other_protocol_cannot_state_holds_the_register(self):
+        receipt = self._sell_receipt()
+        self.register.ofd_id = self._create_ofd(protocol='parcel')
+        with patch.object(PROTOCOLS['parcel'], 'encode', side_effect=KeyError('itemsQuantityMeasure')):
+            self._deliver(count=2)
+        self.assertFalse(self.receiver.sent)
+        self.assertRecordValues(receipt, [{'state': 'rejected', 'protocol': 'http', 'in_doubt': False}])
+        self.assertRecordValues(self.register.delivery_ids, [{'hold_cause': 'envelope', 'hold_receipt_id': receipt.id}])
+        self.assertIn("itemsQuantityMeasure", self.register.hold_reason)
 
     def test_what_may_be_elsewhere_keeps_its_bytes(self):
         """It is settled where it was sent, in the words of then."""

@@ -8,7 +8,7 @@ from opterp_kkt.delivery.outcomes import EFFECTS, Attempt, Claim, consequences, 
 from opterp_kkt.delivery.settings import Settings
 from opterp_kkt.transports import Answer, Outcome
 
-ACCEPTED, PROCESSING, REFUSED, ABSENT, MISCONFIGURED, THROTTLED, UNAVAILABLE, UNKNOWN = Outcome
+ACCEPTED, PROCESSING, REFUSED, ABSENT, MISCONFIGURED, THROTTLED, UNAVAILABLE, UNABLE, UNKNOWN = Outcome
 SETTINGS = Settings(dsn={}, redis_url="", lease_prefix="")
 TRIES = SETTINGS.poison_tries
 FIRST = Claim(
@@ -46,6 +46,7 @@ def test_every_outcome_has_its_row():
         (MISCONFIGURED, "pending", 0, False, breaker.released),
         (THROTTLED, "pending", 0, False, breaker.released),
         (UNAVAILABLE, "pending", 1, False, breaker.failed),
+        (UNABLE, "pending", 1, False, breaker.failed),
         (UNKNOWN, "pending", 1, True, breaker.failed),
     ],
 )
@@ -54,6 +55,14 @@ def test_a_first_try(outcome, state, counted, in_doubt, verdict):
     assert (result.state, result.counted, result.in_doubt) == (state, counted, in_doubt)
     assert EFFECTS[outcome].verdict is verdict
     assert (result.hold_cause, result.absent, result.outcome) == (None, False, outcome.value)
+
+
+def test_what_it_was_unable_to_do_is_sent_anew_later():
+    """It has told how its try ended: the next one is sent, not asked for."""
+    result = after(DOUBTFUL, UNABLE, asked=UNABLE, sent=False)
+    assert (result.state, result.in_doubt, result.anew, result.failed_lookups) == ("pending", False, True, 0)
+    assert result.wait is not None
+    assert not must_ask(replace(DOUBTFUL, in_doubt=result.in_doubt, failures=0), TRIES)
 
 
 @pytest.mark.parametrize("outcome", [MISCONFIGURED, THROTTLED, UNAVAILABLE])
