@@ -34,6 +34,7 @@ EFFECTS = {
     Outcome.ABSENT: Effect(counts=False, anew=True, doubt=False),
 }
 TRIED_LATER = (Outcome.UNAVAILABLE, Outcome.UNABLE, Outcome.UNKNOWN, Outcome.MISCONFIGURED)  # ever later, by backoff
+NOT_THERE = (Outcome.ABSENT, Outcome.UNABLE)  # answers to a question: nothing of it was taken
 SETTLED = (Outcome.ACCEPTED, Outcome.REFUSED)  # the next document may follow at once
 FOR_PEOPLE = (Outcome.REFUSED, Outcome.MISCONFIGURED, Outcome.ABSENT)  # somebody has to hear of these soon
 
@@ -105,7 +106,7 @@ def consequences(claim: Claim, attempt: Attempt, on_refusal: str, numbers) -> Co
     :param numbers: the settings of the worker
     """
     answer, effect = attempt.answer, EFFECTS[attempt.answer.outcome]
-    absent = attempt.asked is Outcome.ABSENT and not (attempt.sent and (effect.doubt or answer.outcome is Outcome.ACCEPTED))
+    absent = attempt.asked in NOT_THERE and not (attempt.sent and (effect.doubt or answer.outcome is Outcome.ACCEPTED))
     hold_cause = attempt.hold or _get_hold_cause(claim, answer, on_refusal, numbers)
     return Consequences(
         state=effect.state,

@@ -3,6 +3,7 @@
 Nothing here knows Odoo, the queue or the breaker: a transport makes one attempt and says what came of it.
 """
 
+from .atol_web import AtolWeb
 from .base import (
     LONGEST_PAUSE,
     MESSAGE_LENGTH,
@@ -18,11 +19,11 @@ from .base import (
 from .http import HttpTransport
 
 __all__ = [
-    "LONGEST_PAUSE", "MESSAGE_LENGTH", "PROTOCOLS", "Answer", "Contents", "Credential", "Document", "Endpoint", "EnvelopeError",
-    "Outcome", "Transport", "open_transport", "translate",
+    "LONGEST_PAUSE", "MESSAGE_LENGTH", "PROTOCOLS", "Answer", "Contents", "Credential", "Device", "Document", "Endpoint",
+    "EnvelopeError", "Outcome", "Transport", "open_transport", "translate",
 ]  # fmt: skip
 
-PROTOCOLS: dict[str, type[Transport]] = {"http": HttpTransport}
+PROTOCOLS: dict[str, type[Transport]] = {"http": HttpTransport, "atol_web": AtolWeb}
 
 
 def open_transport(protocol: str, endpoint: Endpoint) -> Transport:

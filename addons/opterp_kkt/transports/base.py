@@ -66,11 +66,25 @@ class Contents:
 
 @dataclass(frozen=True)
 class Document:
-    """What is sent. `payload` is the exact text, as UTF-8; one key always goes with one payload."""
+    """What is sent. `payload` is the exact text that `encode` made; one key always goes with one payload."""
 
     idempotency_key: str
     payload: str
     epoch: int
+
+
+class Device(NamedTuple):
+    """The register that answered, as it describes itself; None for what it does not tell."""
+
+    model: str | None = None
+    firmware: str | None = None
+    serial_number: str | None = None
+    registration_number: str | None = None  # tag 1037
+    inn: str | None = None  # tag 1018
+    fiscal_drive_number: str | None = None  # tag 1041
+    drive_valid_until: str | None = None  # an ISO date
+    shift_number: int | None = None
+    shift_state: str | None = None  # closed, opened, expired
 
 
 @dataclass(frozen=True)
@@ -90,6 +104,7 @@ class Answer:
     fiscal_data: FiscalData | None = None  # with ACCEPTED, from a register that numbers and signs what it gets
     total: int | None = None  # kopecks that it says the document is about, with `fiscal_data`
     operation_type: int | None = None  # tag 1054, as it says
+    device: Device | None = None  # of `check`
 
 
 class Transport(Protocol):
@@ -104,7 +119,7 @@ class Transport(Protocol):
 
     @staticmethod
     def encode(contents: Contents) -> str:
-        """The payload: the exact text that will be sent, as UTF-8."""
+        """The payload: the exact text that will be sent, as UTF-8, or that holds it."""
 
     @staticmethod
     def decode(payload: str) -> Contents:

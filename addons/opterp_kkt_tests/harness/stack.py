@@ -371,6 +371,10 @@ class Emulator(Server):
         """
         self._control("mode", mode=mode, **options)
 
+    def device(self, **conditions):
+        """What is the matter with the register that it also is: device(paper=False), see `ofd_emulator/register.py`."""
+        self._control("device", **conditions)
+
     def refuse(self, match: str, code: str = "refused", message: str = "refused"):
         """Refuse (422) documents whose body contains `match`; an empty match clears the rule."""
         self._control("refuse", match=match, code=code, message=message)

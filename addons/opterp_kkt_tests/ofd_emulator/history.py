@@ -42,6 +42,7 @@ class Record:
     closed: float | None = None
     status: int | None = None
     outcome: str = "in_flight"
+    results: list[dict[str, Any]] | None = None  # of a register: what became of the tasks of this request
 
 
 class History:
@@ -79,6 +80,7 @@ class History:
     def _forget(self) -> None:
         self.records: dict[int, Record] = {}
         self.documents: dict[str, Record] = {}
+        self.tasks: dict[str, Record] = {}  # that a register has, by uuid
         self.outcomes: Counter[str] = Counter()
 
     def _append(self, line: dict[str, Any]) -> None:
@@ -101,6 +103,8 @@ class History:
         vars(record).update(line)
         if line.get("accepted"):
             self.documents[record.key] = record
+        if line.get("results"):
+            self.tasks[record.key] = record
         if "outcome" in line:
             self.outcomes[record.outcome] += 1
 

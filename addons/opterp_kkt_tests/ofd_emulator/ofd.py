@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from .faults import Fault
 from .history import History, Record
+from .register import Register
 
 OUTCOMES = {
     400: "refused",
@@ -42,6 +43,7 @@ class Request(NamedTuple):
     authorization: str | None
     body: bytes | None
     payload: dict[str, Any] | None
+    of_register: bool = False  # for the register, not the OFD
 
 
 class Answer(NamedTuple):
@@ -71,13 +73,14 @@ class Ofd:
         self._token = token
         self._lock = threading.Lock()
         self._orders = 0
+        self.register = Register(history, token)
         self._forget_orders()
 
     # -- requests under /v1 ----------------------------------------------------------------------------------
 
     def arrive(self, request: Request, arrived: float) -> tuple[Record, Fault]:
         """Open a request's record; also the fault that it meets, and may use up."""
-        fields = describe(request)
+        fields = self.register.describe(request) if request.of_register else describe(request)
         with self._lock:
             record, fault = self._history.open(arrived=arrived, **fields), self._fault
             self._fault = fault.after(request.method)
@@ -104,6 +107,8 @@ class Ofd:
             self._history.update(record, **facts)
 
     def _judge(self, record: Record, request: Request) -> tuple[Answer, dict[str, Any]]:
+        if request.of_register:
+            return self.register.judge(record, request, self._ordered_answer(request.body or b""))
         if self._token and request.authorization != f"Bearer {self._token}":
             return _error(401, "unauthorized", "Токен доступа не указан или неверен"), {}
         if request.body is None:
@@ -175,6 +180,12 @@ class Ofd:
         self._fault = Fault()
         self._refusals: dict[bytes, tuple[str, str]] = {}
         self._failures: dict[bytes, Answer] = {}
+        self.register.forget_orders()
+
+    def set_device(self, order: dict[str, Any]) -> None:
+        """What is the matter with the register; see `register.py`."""
+        with self._lock:
+            self.register.obey(order)
 
     # -- views -----------------------------------------------------------------------------------------------
 

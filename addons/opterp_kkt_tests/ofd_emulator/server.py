@@ -23,6 +23,7 @@ from .history import Record
 from .page import render
 
 DOCUMENTS = "/v1/documents"
+TASKS = "/api/v2/requests"  # of a register, see `register.py`
 OPENAPI = Path(__file__).with_name("openapi.yaml")
 MAX_BODY = 1 << 20  # bytes
 MAX_DISCARDED = 16 << 20  # bytes of a body that is too large, read so that its sender gets to see the answer
@@ -77,7 +78,11 @@ class Handler(BaseHTTPRequestHandler):
         path = self.url.path
         if path.startswith(f"{DOCUMENTS}/") and path != f"{DOCUMENTS}/":
             return {path: {"GET": self.look_up}}
+        if path.startswith(f"{TASKS}/") and path != f"{TASKS}/":
+            return {path: {"GET": self.ask_register}}
         return {
+            TASKS: {"POST": self.command_register},
+            "/_control/device": {"POST": self.set_device},
             DOCUMENTS: {"POST": self.submit},
             "/": {"GET": self.page},
             "/openapi.yaml": {"GET": self.openapi},
@@ -97,7 +102,15 @@ class Handler(BaseHTTPRequestHandler):
     def look_up(self) -> None:
         self.meet(unquote(self.url.path[len(DOCUMENTS) + 1 :]), None)
 
-    def meet(self, key: str | None, payload: dict[str, Any] | None) -> None:
+    def command_register(self) -> None:
+        payload = ofd.parse_object(self.body or b"")
+        uuid = (payload or {}).get("uuid")
+        self.meet(uuid if isinstance(uuid, str) else None, payload, of_register=True)
+
+    def ask_register(self) -> None:
+        self.meet(unquote(self.url.path[len(TASKS) + 1 :]), None, of_register=True)
+
+    def meet(self, key: str | None, payload: dict[str, Any] | None, of_register: bool = False) -> None:
         epoch = self.headers["X-Delivery-Epoch"] or ""
         request = ofd.Request(
             self.command,
@@ -106,6 +119,7 @@ class Handler(BaseHTTPRequestHandler):
             self.headers["Authorization"],
             self.body,
             payload,
+            of_register,
         )
         record, fault = self.server.ofd.arrive(request, self.arrived)
         getattr(self, f"meet_{fault.mode}")(request, record, fault)
@@ -208,6 +222,9 @@ class Handler(BaseHTTPRequestHandler):
 
     def fail_matching(self) -> None:
         self.obey(lambda order: self.server.ofd.fail_matching(_text(order, "match"), _answer(order)))
+
+    def set_device(self) -> None:
+        self.obey(self.server.ofd.set_device)
 
     def reset(self) -> None:
         self.obey(lambda order: self.server.ofd.reset())

@@ -115,4 +115,7 @@ def test_a_register_elsewhere_leaves_numbers_and_sign_to_the_answer():
 
 
 def test_only_real_drivers_are_offered():
-    assert {name: driver.label for name, driver in DRIVERS.items()} == {"emulator": "Emulated register (tests only)"}
+    assert {name: driver.label for name, driver in DRIVERS.items()} == {
+        "emulator": "Emulated register (tests only)",
+        "remote": "Register on the counter",
+    }

@@ -151,9 +151,13 @@ class Peer:
                 return
 
 
+CREDENTIALS = {"http": {"token": TOKEN}, "atol_web": {"login": "kkt", "password": TOKEN}}
+
+
 @contextmanager
-def transport_to(url, timeout=PATIENCE, token=TOKEN):
-    transport = open_transport("http", Endpoint(str(url), {"token": token}, timeout))
+def transport_to(url, timeout=PATIENCE, token=TOKEN, protocol="http"):
+    credentials = {name: value and (token if value == TOKEN else value) for name, value in CREDENTIALS[protocol].items()}
+    transport = open_transport(protocol, Endpoint(str(url), credentials, timeout))
     try:
         yield transport
     finally:
@@ -161,9 +165,9 @@ def transport_to(url, timeout=PATIENCE, token=TOKEN):
 
 
 @contextmanager
-def meeting(*acts, timeout=PATIENCE, tls=None):
+def meeting(*acts, timeout=PATIENCE, tls=None, protocol="http"):
     """A transport and the peer that it talks to."""
-    with Peer(*acts, tls=tls) as peer, transport_to(peer.url, timeout) as transport:
+    with Peer(*acts, tls=tls) as peer, transport_to(peer.url, timeout, protocol=protocol) as transport:
         yield transport, peer
 
 
