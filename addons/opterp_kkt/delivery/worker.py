@@ -9,12 +9,13 @@ from functools import cached_property
 from time import monotonic, sleep
 from uuid import uuid4
 
+from psycopg2 import IntegrityError
 from psycopg2.errors import LockNotAvailable
 
 from ..core import breaker
 from ..core.fiscal_data import FiscalData
 from ..transports import Document, Endpoint, EnvelopeError, Outcome, Transport, open_transport, translate
-from . import breaker_row, journal
+from . import breaker_row, journal, statements
 from .guard import Guard
 from .lease import Lease, LeaseLost, LeaseUnavailable, connect
 from .news import News
@@ -23,17 +24,6 @@ from .ownership import Absentees, Fenced, Ownership
 from .queue import Queue
 from .session import SessionLost
 from .settings import Settings
-from .statements import (
-    CHANGE_ENVELOPE,
-    CLAIM,
-    CLAIM_PROBE,
-    COUNT_WAITING,
-    RECORD,
-    RECORD_ACCEPTED,
-    REGISTERS_OF_BREAKER,
-    SCAN,
-    SEE,
-)
 from .tally import Tally
 from .verification import unfit, unwritable, verified
 
@@ -108,7 +98,7 @@ class Worker:
         until, going_on = monotonic() + PASS_SECONDS, register_ids
         while going_on and monotonic() < until:
             going_on = [queue.register_id for queue in self.scan(going_on) if not queue.held and self._advance(queue, until)]
-        [row] = self.guard.execute(COUNT_WAITING, [register_ids])
+        [row] = self.guard.execute(statements.COUNT_WAITING, [register_ids])
         self.news.publish_all()
         return row["count"]
 
@@ -160,7 +150,7 @@ class Worker:
     def scan(self, register_ids: list[int] | None = None) -> list[Queue]:
         """The queues that have something to send."""
         parameters = {"registers": register_ids, **self.settings.longest_waits}
-        return [Queue.from_row(row) for row in self.guard.execute(SCAN, parameters)]
+        return [Queue.from_row(row) for row in self.guard.execute(statements.SCAN, parameters)]
 
     def _deliver_for(self, queue: Queue, until: float) -> bool:
         """Deliver the queue of one register as far as it goes; True when only the time was up."""
@@ -216,7 +206,7 @@ class Worker:
         attempt = verified(claim, self._send(ownership, queue, claim))
         try:
             seen = self._record(ownership, queue, claim, attempt)
-        except psycopg2.IntegrityError as error:  # as an FD number that another document has
+        except IntegrityError as error:  # as an FD number that another document has
             attempt = unfit(attempt, error.diag.message_detail or error.diag.message_primary)
             seen = self._record(ownership, queue, claim, attempt)
         journal.note_attempt(queue, claim, attempt, seen)
@@ -250,9 +240,9 @@ class Worker:
             **self.settings.longest_waits,
         }  # fmt: skip
         if new is old:
-            rows = self.guard.run(CLAIM, parameters)
+            rows = self.guard.run(statements.CLAIM, parameters)
         else:
-            rows = self.guard.run(CLAIM_PROBE, parameters | breaker_row.to_parameters(old, new, ownership.name))
+            rows = self.guard.run(statements.CLAIM_PROBE, parameters | breaker_row.to_parameters(old, new, ownership.name))
             if rows:
                 self._note_transition(queue, old, new)
         return Claim(**rows[0], only_ask=only_ask) if rows else None
@@ -283,7 +273,7 @@ class Worker:
             return claim.payload
         payload = translate(claim.payload, claim.protocol, queue.protocol)
         parameters = {"receipt": claim.id, "epoch": ownership.epoch, "protocol": queue.protocol, "payload": payload}
-        if not self.guard.execute(CHANGE_ENVELOPE, parameters):
+        if not self.guard.execute(statements.CHANGE_ENVELOPE, parameters):
             raise Fenced(f"epoch {ownership.epoch} of register {queue.register_id} is over")
         return payload
 
@@ -300,9 +290,9 @@ class Worker:
             **(attempt.answer.fiscal_data or FiscalData())._asdict(),
         }  # fmt: skip
         if attempt.answer.outcome is Outcome.ACCEPTED and not claim.attempts and attempt.asked is None:
-            recorded = self.guard.run(RECORD_ACCEPTED, parameters)
+            recorded = self.guard.run(statements.RECORD_ACCEPTED, parameters)
         else:
-            recorded = self.guard.run(RECORD, parameters | {
+            recorded = self.guard.run(statements.RECORD, parameters | {
                 "tried_at": claim.tried_at, "of_late": self.settings.misconfigured_pause,
                 "looked_up": attempt.asked is not None, "duration": attempt.answer.duration, "holder": self.holder,
                 "refusal_streak": self.settings.refusal_streak,
@@ -322,12 +312,12 @@ class Worker:
             parameters = breaker_row.to_parameters(old, new, ownership.name)
             if self.guard.execute(breaker_row.UPDATE, {"breaker": queue.breaker_id, **parameters}):
                 return self._note_transition(queue, old, new)
-            [seen] = self.guard.execute(SEE, {"ofd": queue.ofd_id, "settings_version": queue.settings_version})
+            [seen] = self.guard.execute(statements.SEE, {"ofd": queue.ofd_id, "settings_version": queue.settings_version})
 
     def _note_transition(self, queue: Queue, old: breaker.Breaker, new: breaker.Breaker) -> None:
         journal.note_transition(queue, old, new)
         if new.state != old.state:
-            rows = self.guard.execute(REGISTERS_OF_BREAKER, [queue.breaker_id])
+            rows = self.guard.execute(statements.REGISTERS_OF_BREAKER, [queue.breaker_id])
             self.news.note_change(row["id"] for row in rows)
 
     # -- what it stands on -----------------------------------------------------------------------------------------------
