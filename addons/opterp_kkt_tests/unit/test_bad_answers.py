@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from opterp_kkt.transports import MESSAGE_LENGTH, Answer, Document, Outcome
-from opterp_kkt.transports.http import BODY_LIMIT
+from opterp_kkt.transports.wire import BODY_LIMIT
 from unit.transport_peer import ACK, ACKNOWLEDGEMENT, DOCUMENT, KEY, TOKEN, meeting, says, sends
 
 EXAMPLES = 3000 if os.environ.get("SLOW") else 150
