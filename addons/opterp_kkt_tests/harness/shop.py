@@ -166,15 +166,16 @@ class Shop:
         rows = self.database.query("SELECT pos_config_id AS id FROM kkt_register WHERE active ORDER BY pos_config_id")
         return [row["id"] for row in rows if row["id"]]
 
-    def till(self, host: Odoo, number: int = 0, **credentials) -> Till:
+    def till(self, host: Odoo, number: int = 0, delivers: bool = True, **credentials) -> Till:
         """Open till `number` (from 0) at that host; missing ones are added first. The OFD gets the report on the opening of its
-        shift at once: FD 1 of its register, before anything that a proof does.
+        shift at once, FD 1 of its register, before anything that a proof does; unless it is not to be delivered yet.
         """
         missing = number + 1 - len(self.configs())
         if missing > 0:
             add_tills(Client(host), missing)
         till = Till(host, self.configs()[number], **credentials)
-        self._deliver_opening(till.config_id, host)
+        if delivers:
+            self._deliver_opening(till.config_id, host)
         return till
 
     def _deliver_opening(self, config_id: int, host: Odoo):

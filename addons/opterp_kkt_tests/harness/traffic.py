@@ -134,8 +134,8 @@ class Traffic:
     def _open(self, number: int, tills: int) -> Till:
         host = self.shop.hosts[number % len(self.shop.hosts)]
         if not number:
-            self.shop.till(host, tills - 1)  # adds what is missing
-        return self.shop.till(host, number, timeout=PATIENCE)
+            self.shop.till(host, tills - 1, delivers=False)  # adds what is missing
+        return self.shop.till(host, number, delivers=False, timeout=PATIENCE)
 
     def start(self):
         for cashier in self.cashiers:

@@ -19,8 +19,8 @@ def test_a_short_nemesis_finds_nothing(report):
 
 
 def test_a_seed_gives_one_schedule_and_nothing_is_broken_twice_at_once():
-    planned = plan(7, 120, list(KINDS))
-    assert planned == plan(7, 120, list(KINDS)) != plan(8, 120, list(KINDS))
+    planned = plan(7, 150, list(KINDS))
+    assert planned == plan(7, 150, list(KINDS)) != plan(8, 150, list(KINDS))
     assert {fault.kind for fault in planned} == set(KINDS)
     for thing in {thing for thing, _seconds in KINDS.values()}:
         own = [fault for fault in planned if KINDS[fault.kind][0] == thing]
