@@ -121,7 +121,8 @@ export const statusIs = (color, label) => [
     {
         content: `the icon is ${color} without a click`,
         trigger:
-            `.o_kkt_status.text-${color}` + (label ? `:contains("${label}")` : ":not(:has(.o_kkt_count, .o_kkt_label))"),
+            `.o_kkt_status.text-${color}` +
+            (label ? `:contains("${label}")` : ":not(:has(.o_kkt_count, .o_kkt_label))"),
     },
 ];
 export const statusSays = (...texts) => [

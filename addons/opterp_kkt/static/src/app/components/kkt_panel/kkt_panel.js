@@ -79,7 +79,9 @@ export class KktPanel extends Component {
             waiting &&
             _t("%(count)s, since %(time)s (%(age)s)", {
                 count: waiting,
-                time: luxon.DateTime.fromJSDate(since).toFormat(age < 86400 ? "HH:mm" : "dd.MM.yyyy HH:mm"),
+                time: luxon.DateTime.fromJSDate(since).toFormat(
+                    age < 86400 ? "HH:mm" : "dd.MM.yyyy HH:mm"
+                ),
                 age: toWords(age),
             })
         );
@@ -88,8 +90,7 @@ export class KktPanel extends Component {
     get unsynced() {
         const { unsynced, unsyncedAge } = this.facts;
         return (
-            unsynced &&
-            _t("%(count)s, for %(age)s", { count: unsynced, age: toWords(unsyncedAge) })
+            unsynced && _t("%(count)s, for %(age)s", { count: unsynced, age: toWords(unsyncedAge) })
         );
     }
 
@@ -122,7 +123,9 @@ export class KktPanel extends Component {
     get redis() {
         return (
             this.facts.leaseMissing &&
-            _t("It does not answer. Receipts are sent all the same; a system administrator should start it.")
+            _t(
+                "It does not answer. Receipts are sent all the same; a system administrator should start it."
+            )
         );
     }
 
