@@ -36,7 +36,13 @@ class KktOfd(models.Model):
     protocol = fields.Selection(
         [(name, transport.label) for name, transport in PROTOCOLS.items()], required=True, default='http', tracking=True
     )
-    url = fields.Char("URL", required=True, tracking=True, help="Documents are posted to URL/v1/documents.")
+    url = fields.Char(
+        "URL",
+        required=True,
+        tracking=True,
+        help="Without the path that the protocol adds: HTTP posts documents to URL/v1/documents, the web server of the ATOL"
+        " driver takes them at URL/api/v2/requests, mostly on port 16732 of the computer that the register is connected to.",
+    )
     on_refusal = fields.Selection(
         [('go_on', "Go on with the next document"), ('hold', "Hold the register")],
         required=True,
@@ -182,8 +188,8 @@ class KktOfd(models.Model):
             'params': {
                 'type': 'success' if good else 'danger',
                 'title': self._describe(answer),
-                'message': "" if good else answer.message,
-                'sticky': not good,
+                'message': self._describe_device(answer.device) if answer.device else "" if good else answer.message,
+                'sticky': not good or bool(answer.device),
             },
         }
 
@@ -202,6 +208,8 @@ class KktOfd(models.Model):
             Outcome.ABSENT: self.env._("The OFD answers and accepts our credentials"),
             Outcome.MISCONFIGURED: self.env._("The OFD does not accept our credentials or does not know this address"),
             Outcome.THROTTLED: self.env._("The OFD asks us to wait"),
+            Outcome.PROCESSING: self.env._("The register is busy and did not answer in time. Try again in a moment"),
+            Outcome.UNABLE: self.env._("The driver answers, but not the register that it is connected to"),
             Outcome.UNAVAILABLE: self.env._("The OFD can't be reached. Sales go on; receipts are kept and sent later"),
         }
         return texts.get(answer.outcome, self.env._("The OFD gave no answer that makes sense. Receipts are kept and sent later"))

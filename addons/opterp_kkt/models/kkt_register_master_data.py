@@ -10,6 +10,8 @@ from ..core.ffd import RECEIPT
 from ..core.fiscal_data import TEST_DRIVES
 from ..core.inn import is_inn
 from ..core.tags import TAGS
+from ..drivers import DRIVERS
+from ..transports import PROTOCOLS
 
 LARGEST_USER_PROPERTY = TAGS[1084].length - 8  # the heads of two tags
 
@@ -35,6 +37,7 @@ class KktRegister(models.Model):
         'serial_number',
         'fiscal_drive_number',
         'driver',
+        'ofd_id.protocol',
         'retail_address',
         'retail_place',
         'company_id.name',
@@ -82,6 +85,7 @@ class KktRegister(models.Model):
             'inn': self._get_inn_problem(),
             'registration_number': self._get_registration_number_problem(),
             'fiscal_drive_number': self._get_fiscal_drive_problem(),
+            'receiver': self._get_receiver_problem(),
             'user': self._get_text_problem(self.company_id, 'name', 1048),
             'retail_address': self._get_text_problem(self, 'retail_address', 1009),
             'retail_place': self._get_text_problem(self, 'retail_place', 1187),
@@ -123,6 +127,14 @@ class KktRegister(models.Model):
         if self.driver != 'emulator' and number.startswith(TEST_DRIVES):
             return self.env._(
                 "Fiscal drive numbers that start with 9999 are reserved for tests: only the emulated register takes them."
+            )
+
+    def _get_receiver_problem(self):
+        if not DRIVERS[self.driver].at_once and self.ofd_id and not PROTOCOLS[self.ofd_id.protocol].is_register:
+            return self.env._(
+                "This register numbers and signs elsewhere, but %(ofd)s is spoken to by a protocol that brings no numbers back:"
+                " its documents would be held. Choose the register's own protocol there.",
+                ofd=self.ofd_id.name,
             )
 
     def _get_text_problem(self, record, name, tag):

@@ -74,6 +74,7 @@ class AtolWeb:
     """
 
     label = "ATOL driver (web server)"
+    is_register = True
     credentials = (Credential("login", "Login", secret=False), Credential("password", "Password"))
 
     def __init__(self, endpoint: Endpoint):

@@ -115,6 +115,7 @@ class Transport(Protocol):
     """
 
     label: str  # for people who choose a protocol
+    is_register: bool  # what answers there is a register: it numbers and signs what it gets (`Answer.fiscal_data`)
     credentials: tuple[Credential, ...]  # that it can use
 
     @staticmethod

@@ -37,6 +37,7 @@ class HttpTransport:
     """
 
     label = "HTTP (JSON)"
+    is_register = False
     credentials = (Credential("token", "Token", in_header=True),)
 
     def __init__(self, endpoint: Endpoint):

@@ -12,6 +12,7 @@ class Parcel:
     """Another protocol, of tests alone: with an envelope and credentials of its own."""
 
     label = "Parcel (tests only)"
+    is_register = False
     credentials = (Credential('login', "Login", secret=False), Credential('password', "Password"))
 
     @staticmethod

@@ -219,8 +219,8 @@ class TestOfd(KktCommon, TransactionCase):
         arch = self.env['kkt.ofd'].with_user(self.fiscal_admin).get_view(view_type='form')['arch']
         for name, protocols, secret in (
             ('token', "['http']", "True"),
-            ('login', "['parcel']", "False"),
-            ('password', "['parcel']", "True"),
+            ('login', "['atol_web', 'parcel']", "False"),
+            ('password', "['atol_web', 'parcel']", "True"),
         ):
             with self.subTest(name=name):
                 [node] = etree.fromstring(arch).xpath(f"//field[@name='{name}']")
@@ -279,9 +279,12 @@ class TestOfd(KktCommon, TransactionCase):
 
     # -- "Test connection" -------------------------------------------------------------------------------------------------
 
-    def _test_connection(self, url, token=False):
+    def _test_connection(self, url, token=False, **values):
         """What the button shows; it commits, so it runs on a cursor that may."""
-        ofd = self._create_ofd(url=url, token=token)
+        ofd = self._create_ofd(url=url, **(values or {'token': token}))
+        return self._press_test(ofd)
+
+    def _press_test(self, ofd):
         with self.enter_registry_test_mode(), self.registry.cursor() as cr:
             return ofd.with_env(self.env(cr=cr, user=self.fiscal_admin.id)).action_test_connection()['params']
 
@@ -290,6 +293,35 @@ class TestOfd(KktCommon, TransactionCase):
             shown = self._test_connection(url, TOKEN)
         self.assertEqual(shown['type'], 'success', shown)
         self.assertFalse(shown['sticky'])
+
+    def test_connection_to_a_register_tells_what_it_is_and_what_differs(self):
+        self.env.company.vat = '7700123459'
+        values = {'protocol': 'atol_web', 'login': "kkt", 'password': TOKEN}
+        with running_ofd('--token', TOKEN) as url:
+            ofd = self._create_ofd(url=url, **values)
+            config = self.env['pos.config'].create({'name': "Shop"})
+            self._create_register(config, ofd_id=ofd.id, driver='remote', fiscal_drive_number='8710000100000002')
+            shown = self._press_test(ofd)
+            wrong = self._test_connection(url, **{**values, 'password': "wr0ng"})
+        self.assertEqual(shown['type'], 'success', shown)
+        for words in ("27Ф", "Fiscal drive 8710000100000001", "for INN 7700123459", "0, closed", "is 8710000100000002 here"):
+            self.assertIn(words, shown['message'])
+        self.assertEqual(wrong['type'], 'danger')
+        self.assertNotIn("wr0ng", str(wrong))
+
+    def test_an_emulated_register_sends_nothing_to_a_real_one(self):
+        self.env.company.vat = '7700123459'
+        register = self._create_register(self.env['pos.config'].create({'name': "Shop"}), ofd_id=self.ofd.id)
+        with self.assertRaisesRegex(ValidationError, "real cash register"), self.env.cr.savepoint():
+            self.ofd.protocol = 'atol_web'
+        with self.assertRaisesRegex(ValidationError, "real cash register"), self.env.cr.savepoint():
+            register.ofd_id = self._create_ofd(protocol='atol_web')
+        with self.assertRaisesRegex(ValidationError, "9999 are reserved"), self.env.cr.savepoint():
+            register.driver = 'remote'
+        register.write({'driver': 'remote', 'fiscal_drive_number': '8710000100000001'})
+        self.assertIn("brings no numbers back", register.check_list)
+        self.ofd.protocol = 'atol_web'
+        self.assertFalse(register.check_list)
 
     def test_connection_with_a_wrong_token(self):
         with running_ofd('--token', TOKEN) as url:

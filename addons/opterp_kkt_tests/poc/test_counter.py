@@ -1,0 +1,103 @@
+# Part of OPTERP KKT. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""A register on the counter, through the web server of the ATOL driver (emulated): real Odoo, real crons, real HTTP. It
+fiscalises each receipt once and in order, when answers get lost after fiscalisation, when it is busy and when the paper ends.
+"""
+
+import pytest
+from harness.contest import set_number
+from harness.processes import wait_until
+from harness.till import Client
+
+DRIVE = "8710000100000001"
+SETTLED = """
+    SELECT r.fd_number, r.fiscal_sign, r.qr, r.shift_number, r.document_type, r.total, r.state, r.queue_number, r.pos_order_id
+      FROM kkt_receipt r JOIN kkt_register g ON g.id = r.register_id AND g.fiscal_drive_number = %s
+     ORDER BY r.queue_number
+"""
+TYPES = {"receipt": "sell", "shift_open": "openShift", "shift_close": "closeShift"}
+
+
+@pytest.fixture
+def counter(shop):
+    """A shop whose first till has a register on the counter, and a host that delivers."""
+    host = shop.host(crons=4)
+    admin = Client(host)
+    for name in ("backoff_max", "misconfigured_pause"):
+        set_number(admin, name, 1)
+    [register] = admin.call("kkt.register", "search", [("pos_config_id", "=", shop.configs()[0])])
+    if admin.call("kkt.register", "read", [register], ["shift_id"])[0]["shift_id"]:
+        admin.call("kkt.register", "action_close_shift", [register])
+    shop.settle()
+    ofd = admin.call("kkt.ofd", "create", {"name": "The counter", "protocol": "atol_web", "url": shop.ofd.url})
+    [breaker] = admin.call("kkt.ofd", "read", [ofd], ["breaker_id"])[0]["breaker_id"][:1]
+    admin.call("kkt.circuit.breaker", "write", [breaker], {"recovery_timeout": 2})
+    admin.call("kkt.register", "write", [register], {"driver": "remote", "fiscal_drive_number": DRIVE, "ofd_id": ofd})
+    shop.ofd.reset()
+    yield shop, shop.till(host)
+
+
+def delivered(shop):
+    """What the shop's database says was fiscalised, in the order of its queue."""
+    return shop.database.query(SETTLED, DRIVE)
+
+
+def count_sales(shop):
+    return len([record for record in shop.ofd.history() if record["accepted"] and record["document_type"] == "sell"])
+
+
+def assert_once_and_in_order(shop, orders):
+    """The drive has each document once, in the order of the queue, and the shop has the drive's numbers."""
+    on_drive = [
+        (record["document_type"], record["total_sum"], record["fd_number"], record["ofd_id"])
+        for record in shop.ofd.history()
+        if record["accepted"]
+    ]
+    here = delivered(shop)
+    assert {row["state"] for row in here} == {"delivered"}
+    assert [(TYPES[row["document_type"]], row["total"] or None, row["fd_number"], row["fiscal_sign"]) for row in here] == on_drive
+    assert [row["pos_order_id"] for row in here if row["pos_order_id"]] == [order["id"] for order in orders]
+    assert all(f"fn={DRIVE}&i={row['fd_number']}&" in row["qr"] for row in here if row["pos_order_id"])
+
+
+def test_each_receipt_once_and_in_order(counter, report):
+    shop, till = counter
+    with report.scenario("A register on the counter: once and in order"):
+        orders = [till.sell() for _number in range(3)]
+        shop.settle()
+        shop.ofd.mode("drop", count=2)  # fiscalised, and the answer is lost
+        orders += [till.sell() for _number in range(3)]
+        shop.settle()
+        shop.ofd.device(busy_for=3)
+        orders += [till.sell() for _number in range(2)]
+        shop.settle()
+        shop.ofd.device(busy_for=0)
+        assert_once_and_in_order(shop, orders)
+
+
+def test_the_paper_ends(counter, report):
+    shop, till = counter
+    with report.scenario("A register on the counter: paper"):
+        shop.ofd.device(paper=False)
+        orders = [till.sell() for _number in range(3)]
+        tries = "SELECT max(attempts) AS tries FROM kkt_receipt"
+        wait_until(lambda: (shop.database.value(tries) or 0) >= 6, 300, "several tries without paper")
+        assert not count_sales(shop)
+        shop.ofd.device(paper=True)
+        shop.settle()
+        assert_once_and_in_order(shop, orders)
+
+
+def test_an_answer_about_another_document_holds(counter, report):
+    shop, till = counter
+    with report.scenario("A register on the counter: mismatch"):
+        till.sell()
+        shop.settle()
+        shop.ofd.device(stated={"fnNumber": "8710000100000002"})
+        till.sell()
+        till.sell()
+        held = "SELECT hold_reason FROM kkt_delivery WHERE hold_cause = 'mismatch'"
+        wait_until(lambda: shop.database.value(held), 300, "the hold")
+        assert "8710000100000002" in shop.database.value(held)
+        waits = "SELECT count(*) FROM kkt_receipt WHERE state = 'pending'"
+        assert shop.database.value(waits) == 1, "the document after it"
+        assert count_sales(shop) == 2
