@@ -10,7 +10,6 @@ from ..core.ffd import RECEIPT
 from ..core.fiscal_data import TEST_DRIVES
 from ..core.inn import is_inn
 from ..core.tags import TAGS
-from ..drivers import DRIVERS
 from ..transports import PROTOCOLS
 
 LARGEST_USER_PROPERTY = TAGS[1084].length - 8  # the heads of two tags
@@ -130,7 +129,7 @@ class KktRegister(models.Model):
             )
 
     def _get_receiver_problem(self):
-        if not DRIVERS[self.driver].at_once and self.ofd_id and not PROTOCOLS[self.ofd_id.protocol].is_register:
+        if self.driver != 'emulator' and self.ofd_id and not PROTOCOLS[self.ofd_id.protocol].is_register:
             return self.env._(
                 "This register numbers and signs elsewhere, but %(ofd)s is spoken to by a protocol that brings no numbers back:"
                 " its documents would be held. Choose the register's own protocol there.",

@@ -4,6 +4,7 @@ The other side is the emulated register as a process, and a peer on raw sockets 
 """
 
 import json
+import time
 from base64 import b64encode
 from contextlib import contextmanager
 from uuid import UUID
@@ -372,10 +373,15 @@ def test_all_questions_together_have_one_deadline(act):
 
 
 def test_many_tries_share_the_deadline():
-    known, over = says(409, b'{"error": {}}'), results({"status": "error", "errorCode": 44})
-    with meeting(known, over, hangs, timeout=SOON, protocol="atol_web") as (transport, peer):
+    """Each answer takes more than half of it."""
+
+    def late(act):
+        return lambda connection: time.sleep(0.6 * SOON) or act(connection)
+
+    known, over = late(says(409, ERROR)), late(results({"status": "error", "errorCode": 44}))
+    with meeting(known, over, known, timeout=SOON, protocol="atol_web") as (transport, peer):
         assert transport.send(SALE).outcome is U
-        assert len(peer.requests) == 3
+        assert len(peer.requests) <= 2
 
 
 def test_nobody_there():
