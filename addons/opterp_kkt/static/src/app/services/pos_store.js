@@ -98,7 +98,8 @@ patch(PosStore.prototype, {
     /** Now and then: ask while something is open, send what only this browser has. */
     tickKkt() {
         const facts = this.getKktFacts(seconds());
-        const isOpen = judge(facts).level > 0 || facts.waiting > 0 || this.isKktBusLost;
+        const isShown = facts.waiting > 0 || this.openKktOrders.length > 0;
+        const isOpen = judge(facts).level > 0 || isShown || this.isKktBusLost;
         if (this.kktHealth.isDue(seconds(), isOpen, Math.random())) {
             this.refreshKkt();
         }
