@@ -55,13 +55,18 @@ class PosOrder(models.Model):
         return {
             'pos_order_id': self.id,
             'register_id': register.id,
-            'settlement_day': fields.Datetime.context_timestamp(self.with_context(tz=register.tz), self.date_order).date(),
+            'settlement_day': self._kkt_get_settlement_day(register),
             'operation_type': operation_type,
             'taxation_system': register.taxation_system,
             'contact': self.email or self.mobile,
             'line_ids': [fields.Command.create(values) for values in lines],
             **{f'paid_{form}': amount / 100 for form, amount in paid.items()},
         }
+
+    def _kkt_get_settlement_day(self, register):
+        """The order's day at the register; today where the clock that dated the order is ahead of the register's."""
+        day = fields.Datetime.context_timestamp(self.with_context(tz=register.tz), self.date_order).date()
+        return min(day, register._get_day()) if register else day
 
     def _kkt_get_fitted(self, operation_type):
         """Lines for the dialog with discounts spread over them, and kopecks by form; as they are where that can't be done."""

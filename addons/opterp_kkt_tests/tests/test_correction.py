@@ -1,4 +1,4 @@
-from datetime import date
+from datetime import date, timedelta
 
 import psycopg2
 
@@ -298,6 +298,11 @@ class TestCorrection(CorrectionCommon):
         self.assertEqual((document['ecashTotalSum'], document['cashTotalSum']), (1000000, 700000))
         action = order.action_kkt_correct()
         self.assertEqual(self.env['kkt.receipt'].search(action['domain']).correction_pos_order_id, order)
+
+    def test_order_of_a_clock_ahead(self):
+        order = self._sell_unregistered([(self.frame, 1)])
+        order.date_order += timedelta(days=1)
+        self.assertEqual(self._open(order).settlement_day, self.register._get_day())
 
     def test_order_twice(self):
         order = self._sell_unregistered([(self.frame, 1)])

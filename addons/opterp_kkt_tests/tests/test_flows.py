@@ -126,6 +126,7 @@ class TestFlows(BasketCase):
 
     def test_advance_returned(self):
         """Whatever the order, its taxes and the day are by then."""
+        self._set_in_sql(self.register, last_document_time=0)
         self.patch(self.env.cr, '_now', datetime(2025, 12, 30, 10))
         self.vat_22.kkt_vat_rate = '1'
         sale_order = self._order_goods(self.frame, self.spectacles)
