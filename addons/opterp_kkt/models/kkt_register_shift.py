@@ -1,4 +1,7 @@
+import logging
 from datetime import UTC, datetime, timedelta
+
+import psycopg2
 
 from odoo import fields, models
 from odoo.exceptions import AccessError, UserError
@@ -6,6 +9,8 @@ from odoo.exceptions import AccessError, UserError
 from ..core.document_error import DocumentError
 from ..core.shift import LONGEST
 from .big_integer import BigInteger
+
+_logger = logging.getLogger(__name__)
 
 
 class KktRegister(models.Model):
@@ -73,13 +78,20 @@ class KktRegister(models.Model):
             register._report_on_shift(register.shift_id._close, cashier)
 
     def _report_on_shift(self, step, cashier):
+        """Whatever is wrong with the report, it stops no session."""
         try:
             step(cashier)
+        except psycopg2.Error:
+            raise
         except DocumentError as error:
-            self.message_post(
-                body=self.env._("The report on the shift could not be made: %s", self.env['kkt.explanation']._explain(error))
-            )
+            self._tell_of_report(self.env['kkt.explanation']._explain(error))
+        except Exception as error:
+            _logger.exception("The report on the shift of %s could not be made", self.name)
+            self._tell_of_report(repr(error))
         self.env['kkt.delivery']._wake()
+
+    def _tell_of_report(self, words):
+        self.message_post(body=self.env._("The report on the shift could not be made: %s", words))
 
     def action_open_shift(self):
         """Open the shift of a register, whether or not its session is open."""
@@ -103,8 +115,8 @@ class KktRegister(models.Model):
 
     def _await_sale(self):
         """Let a sale that is under way end first: both write the register's row."""
-        sessions = self.env['pos.session'].sudo()
-        self._take_sale_lock(sessions.search([('config_id', 'in', self.sudo().pos_config_id.ids), ('state', '!=', 'closed')]).ids)
+        sessions = self.env['pos.session'].sudo().search([('config_id', 'in', self.sudo().pos_config_id.ids)], limit=1)
+        self._take_sale_lock(sessions.ids)
 
     def _press(self, step):
         """What a button does with the shift; what is wrong with the report is told to who pressed it."""

@@ -129,7 +129,8 @@ class KktCorrectionDraft(models.TransientModel):
     def action_sign(self):
         """Have it numbered and signed, all of it or nothing."""
         self._check_may_correct()
-        self._take_sale_lock()
+        self.register_id._await_sale()
+        self.env.invalidate_all()  # what it has changed is read anew
         self._build()
         corrections = self.env['kkt.correction'].sudo()
         for values in self._get_corrections():
@@ -155,12 +156,6 @@ class KktCorrectionDraft(models.TransientModel):
         if len(documents) > 1:
             return {**action, 'domain': [('id', 'in', documents.ids)]}
         return {**action, 'res_id': documents.id, 'views': [(False, 'form')]}
-
-    def _take_sale_lock(self):
-        """A sale of this register waits for us, or we for it: neither is tried again."""
-        sessions = self.env['pos.session'].sudo().search([('config_id', '=', self.register_id.sudo().pos_config_id.id)], limit=1)
-        self.env['kkt.register']._take_sale_lock(sessions.ids)
-        self.env.invalidate_all()
 
     def _check_may_correct(self):
         """What a browser sends is untrusted: which register, receipt and order it names, too."""

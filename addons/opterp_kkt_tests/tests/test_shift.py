@@ -7,10 +7,12 @@ from odoo.exceptions import AccessError, UserError
 from odoo.sql_db import Cursor
 from odoo.tests import tagged
 
-from odoo.addons.opterp_kkt.core import paper
+from odoo.addons.opterp_kkt.core import paper, shift
 from odoo.addons.point_of_sale.models.pos_session import PosSession as CorePosSession
 
 from .common import KktSaleCommon
+
+SHIFT_LOGGER = 'odoo.addons.opterp_kkt.models.kkt_register_shift'
 
 
 @tagged('post_install', '-at_install')
@@ -75,6 +77,14 @@ class TestShift(KktSaleCommon):
         self.register.retail_place = "Shop"
         receipt.action_retry()
         self.assertEqual(self._get_documents()[1:], [('shift_close', 2, 1, 0), ('shift_open', 3, 2, 0), ('receipt', 4, 2, 1)])
+
+    def test_what_nobody_foresaw_in_its_report_stops_no_session(self):
+        with patch.object(shift, 'closing', side_effect=ValueError("odd")), self.assertLogs(SHIFT_LOGGER, 'ERROR'):
+            self._close_session()
+        self.assertTrue(self.register.shift_id)
+        self.assertIn("odd", self.register.message_ids[0].body)
+        self.register.action_close_shift()
+        self.assertFalse(self.register.shift_id)
 
     def test_a_receipt_that_was_not_built_opens_none(self):
         self.register.action_close_shift()
