@@ -8,8 +8,9 @@ import threading
 import time
 from dataclasses import replace
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any
 
+from .exchange import Answer, Request, to_json
 from .faults import Fault
 from .history import History, Record
 from .register import Register
@@ -32,28 +33,6 @@ REQUIRED = {  # where in the payload -> its type
     "document_type": str,
     "document": dict,
 }
-
-
-class Request(NamedTuple):
-    """A request under /v1, read whole; `body` is None when it was too large to keep."""
-
-    method: str
-    key: str | None
-    epoch: int | None
-    authorization: str | None
-    body: bytes | None
-    payload: dict[str, Any] | None
-    of_register: bool = False  # for the register, not the OFD
-
-
-class Answer(NamedTuple):
-    """An HTTP answer; `outcome` is its word in the history."""
-
-    status: int
-    body: bytes
-    outcome: str
-    content_type: str = "application/json; charset=utf-8"
-    retry_after: float | None = None
 
 
 class Refusal(Exception):
@@ -286,10 +265,6 @@ def parse_object(body: bytes) -> dict[str, Any] | None:
     except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
-
-
-def to_json(value: Any) -> bytes:
-    return json.dumps(value, ensure_ascii=False).encode("utf-8", "replace")
 
 
 def _part(payload: dict[str, Any], name: str) -> dict[str, Any]:

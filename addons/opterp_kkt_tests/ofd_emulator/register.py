@@ -8,17 +8,17 @@ itself, or by a task, and is too old when that is ordered. A document that stand
 from __future__ import annotations
 
 import hashlib
-import json
 import time
 from base64 import b64encode
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
+
+from .exchange import Answer, Request, to_json
 
 if TYPE_CHECKING:
     from .history import History, Record
-    from .ofd import Request
 
 LOGIN = "kkt"
 OPERATIONS = {"sell": 1, "sellReturn": 2, "buy": 3, "buyReturn": 4}
@@ -53,16 +53,6 @@ ERRORS = {
     66: "Чек оплачен не полностью",
     227: "Некорректный итог чека",
 }
-
-
-class Answer(NamedTuple):
-    """As `ofd.Answer`."""
-
-    status: int
-    body: bytes
-    outcome: str
-    content_type: str = "application/json; charset=utf-8"
-    retry_after: float | None = None
 
 
 class TaskError(Exception):
@@ -122,7 +112,7 @@ class Register:
             results.append({"status": "interrupted"} if failed else self._carry_out(task, results, facts, refused))
         facts["results"] = results
         answer = {"uuid": record.key, "isBlocked": bool(self._is["blocked"])}
-        return Answer(201, _to_json(answer), "accepted" if facts.get("accepted") else "queued"), facts
+        return Answer(201, to_json(answer), "accepted" if facts.get("accepted") else "queued"), facts
 
     def _carry_out(self, task, earlier, facts, refused):
         try:
@@ -216,10 +206,10 @@ class Register:
         if not record:
             return _error(404, 404, "Задание с таким uuid не найдено", "lookup_miss")
         if self._is["blocked"]:
-            return Answer(200, _to_json({"results": [{"status": "blocked"}] * len(record.results)}), "lookup_hit")
+            return Answer(200, to_json({"results": [{"status": "blocked"}] * len(record.results)}), "lookup_hit")
         if time.time() * 1000 < record.arrived + self._is["busy_for"] * 1000:
-            return Answer(200, _to_json({"results": [{"status": "inProgress"}] * len(record.results)}), "lookup_hit")
-        return Answer(200, _to_json({"results": record.results}), "lookup_hit")
+            return Answer(200, to_json({"results": [{"status": "inProgress"}] * len(record.results)}), "lookup_hit")
+        return Answer(200, to_json({"results": record.results}), "lookup_hit")
 
 
 def check_settlement(task: dict[str, Any]) -> None:
@@ -259,9 +249,5 @@ def _is_uuid(key):
         return False
 
 
-def _to_json(value):
-    return json.dumps(value, ensure_ascii=False).encode()
-
-
 def _error(status, code, words, outcome):
-    return Answer(status, _to_json({"error": {"code": code, "description": words}}), outcome)
+    return Answer(status, to_json({"error": {"code": code, "description": words}}), outcome)

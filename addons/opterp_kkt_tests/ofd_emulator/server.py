@@ -18,6 +18,7 @@ from typing import Any
 from urllib.parse import parse_qs, parse_qsl, unquote, urlsplit
 
 from . import ofd
+from .exchange import to_json
 from .faults import Fault, check_setting, parse_fault
 from .history import Record
 from .page import render
@@ -301,13 +302,13 @@ class Handler(BaseHTTPRequestHandler):
         return self.message(answer.status, answer.body, answer.content_type, **retry)
 
     def send_json(self, value: Any) -> None:
-        self.write(200, ofd.to_json(value))
+        self.write(200, to_json(value))
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None, **headers: str) -> None:
         """Also called by the base class, for what is not HTTP at all."""
         phrase = _phrase(code)
         error = {"error": {"code": phrase.lower().replace(" ", "_"), "message": message or phrase}}
-        self.write(code, ofd.to_json(error), **headers)
+        self.write(code, to_json(error), **headers)
 
     def write(self, status: int, body: bytes, content_type: str = JSON, **headers: str) -> None:
         self.wfile.write(self.message(status, body, content_type, **headers))

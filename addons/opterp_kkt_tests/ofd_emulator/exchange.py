@@ -1,0 +1,32 @@
+"""A request under /v1 and its answer, whoever judges it: the OFD, or the register."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, NamedTuple
+
+
+class Request(NamedTuple):
+    """A request under /v1, read whole; `body` is None when it was too large to keep."""
+
+    method: str
+    key: str | None
+    epoch: int | None
+    authorization: str | None
+    body: bytes | None
+    payload: dict[str, Any] | None
+    of_register: bool = False  # for the register, not the OFD
+
+
+class Answer(NamedTuple):
+    """An HTTP answer; `outcome` is its word in the history."""
+
+    status: int
+    body: bytes
+    outcome: str
+    content_type: str = "application/json; charset=utf-8"
+    retry_after: float | None = None
+
+
+def to_json(value: Any) -> bytes:
+    return json.dumps(value, ensure_ascii=False).encode("utf-8", "replace")
