@@ -11,12 +11,13 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from functools import reduce
 
+from .correction import CORRECTION
 from .ffd import FFD_1_2
 from .rules import check_report
 from .tags import BY_NAME
 from .text import fit_texts
 
-OPENING, CLOSING, CORRECTION = 2, 5, 31  # document codes
+OPENING, CLOSING = 2, 5  # document codes
 LONGEST = timedelta(hours=24)  # a register opens the next shift by itself then
 LATE = timedelta(hours=23)  # people are told
 LONGEST_SILENCE = timedelta(days=2)  # of the OFD, before reports say so (tag 1053)

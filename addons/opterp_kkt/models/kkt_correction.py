@@ -3,9 +3,8 @@ from decimal import Decimal
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 
-from ..core import correction, hlc, text
+from ..core import correction, text
 from ..core.document_error import DocumentError
-from ..core.inn import is_inn
 from ..core.lines import Item
 from ..core.tags import TAGS
 from .big_integer import BigIntegerJson
@@ -108,12 +107,7 @@ class KktCorrection(models.Model):
 
     def _kkt_get_stamps(self):
         """It is later than what it corrects, and than what took that back."""
-        earlier = self.corrected_receipt_id | self.reverse_id.receipt_ids
-        return [
-            hlc.Timestamp(receipt.hlc_local_time, receipt.hlc_logical_counter, receipt.hlc_node)
-            for receipt in earlier
-            if receipt.hlc_node
-        ], None
+        return (self.corrected_receipt_id | self.reverse_id.receipt_ids)._get_stamps(), None
 
     def _kkt_get_body(self, register, operation_type):
         """The document without what the register adds.
@@ -144,8 +138,7 @@ class KktCorrection(models.Model):
             raise DocumentError('correction_register', register=register.name)
         if company.currency_id.name != 'RUB':
             raise DocumentError('currency', currency=company.currency_id.name)
-        if not is_inn(company.vat):
-            raise DocumentError('inn', company=company.name)
+        register._check_inn()
 
     def _get_contact_values(self, register):
         contact = self.statement['contact']

@@ -2,11 +2,7 @@ from odoo import api, fields, models
 
 from ..transports import PROTOCOLS
 
-SAME = {  # what a register says of itself -> where it stands here
-    'fiscal_drive_number': 'fiscal_drive_number',
-    'registration_number': 'registration_number',
-    'serial_number': 'serial_number',
-}
+SAME = ('fiscal_drive_number', 'registration_number', 'serial_number')  # what a register says of itself, and we of it
 
 
 class KktOfd(models.Model):
@@ -49,12 +45,12 @@ class KktOfd(models.Model):
 
     def _find_differences(self, device):
         for register in self.register_ids:
-            for name, field in SAME.items():
+            for name in SAME:
                 stated = getattr(device, name)
-                if stated and stated != register[field]:
+                if stated and stated != register[name]:
                     yield self.env._(
                         "%(field)s of %(register)s is %(own)s here: correct it, or choose the right address.",
-                        field=register._fields[field].get_description(self.env)['string'],
+                        field=register._fields[name].get_description(self.env)['string'],
                         register=register.name,
-                        own=register[field],
+                        own=register[name],
                     )

@@ -7,6 +7,7 @@ import psycopg2
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 
+from ..core import hlc
 from ..core.document_error import DocumentError
 from ..core.fiscal_data import FiscalData
 from ..drivers import DRIVERS
@@ -233,6 +234,9 @@ class KktReceipt(models.Model):
                 if receipt.hlc_node
                 else False
             )
+
+    def _get_stamps(self):
+        return [hlc.Timestamp(each.hlc_local_time, each.hlc_logical_counter, each.hlc_node) for each in self if each.hlc_node]
 
     @api.model
     def _get_new_key(self):

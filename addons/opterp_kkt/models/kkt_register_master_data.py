@@ -6,11 +6,11 @@ from odoo import api, fields, models
 from odoo.exceptions import ValidationError
 
 from ..core import registration_number, text
+from ..core.document_error import DocumentError
 from ..core.ffd import RECEIPT
 from ..core.fiscal_data import TEST_DRIVES
 from ..core.inn import is_inn
 from ..core.tags import TAGS
-from ..transports import PROTOCOLS
 
 LARGEST_USER_PROPERTY = TAGS[1084].length - 8  # the heads of two tags
 
@@ -129,12 +129,18 @@ class KktRegister(models.Model):
             )
 
     def _get_receiver_problem(self):
-        if self.driver != 'emulator' and self.ofd_id and not PROTOCOLS[self.ofd_id.protocol].is_register:
+        if self.driver != 'emulator' and self.ofd_id and not self.ofd_id._is_register():
             return self.env._(
                 "This register numbers and signs elsewhere, but %(ofd)s is spoken to by a protocol that brings no numbers back:"
                 " its documents would be held. Choose the register's own protocol there.",
                 ofd=self.ofd_id.name,
             )
+
+    def _check_inn(self):
+        """:raises DocumentError: the company's tax ID is no INN"""
+        self.company_id.partner_id.fetch(['vat'])  # this alone: the ORM would read all of the partner
+        if not is_inn(self.company_id.vat):
+            raise DocumentError('inn', company=self.company_id.name)
 
     def _get_text_problem(self, record, name, tag):
         """A text is stated as it stands there, and there is one where receipts must have it."""

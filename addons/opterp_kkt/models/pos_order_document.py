@@ -1,7 +1,6 @@
 from odoo import models
 
-from ..core import ffd, hlc
-from ..core.inn import is_inn
+from ..core import ffd
 
 SALE, REFUND = '1', '2'
 
@@ -25,12 +24,7 @@ class PosOrder(models.Model):
 
     def _kkt_get_stamps(self):
         """Stamps in this database that its receipts must be later than, however far ahead they are; and what the till claims."""
-        seen = [
-            hlc.Timestamp(receipt.hlc_local_time, receipt.hlc_logical_counter, receipt.hlc_node)
-            for receipt in self._kkt_get_refunded_receipts()
-            if receipt.hlc_node
-        ]
-        return seen, self.kkt_hlc
+        return self._kkt_get_refunded_receipts()._get_stamps(), self.kkt_hlc
 
     def _kkt_get_body(self, register, operation_type):
         """The document without what the register adds.
@@ -41,9 +35,7 @@ class PosOrder(models.Model):
         items = self._kkt_get_items(operation_type)
         if self.currency_id.name != 'RUB':
             raise ffd.DocumentError('currency', currency=self.currency_id.name)
-        self.company_id.partner_id.fetch(['vat'])  # this alone: the ORM would read all of the partner
-        if not is_inn(self.company_id.vat):
-            raise ffd.DocumentError('inn', company=self.company_id.name)
+        register._check_inn()
         total = sum(item.total for item in items)
         other = sum(line._kkt_get_total() for line in self._kkt_get_lines(REFUND if operation_type == SALE else SALE))
         tolerance = len(self.lines) + round(100 * self.config_id.cash_rounding * self.config_id.rounding_method.rounding)

@@ -11,9 +11,7 @@ import {
     seconds,
     toWords,
 } from "@opterp_kkt/app/utils/kkt_health";
-import { getShiftAge } from "@opterp_kkt/app/utils/kkt_shift";
-
-const LONGEST_SHIFT = 24 * 60 * 60; // s
+import { getShiftAge, LONGEST } from "@opterp_kkt/app/utils/kkt_shift";
 
 /** Behind the icon, at one glance: what waits and why, what comes next, and what the cashier has to do. */
 export class KktPanel extends Component {
@@ -111,7 +109,7 @@ export class KktPanel extends Component {
 
     get shift() {
         const { shift } = this.pos.kktHealth;
-        const left = LONGEST_SHIFT - getShiftAge(this.pos.kktHealth, this.state.now);
+        const left = LONGEST - getShiftAge(this.pos.kktHealth, this.state.now);
         if (!shift) {
             return false;
         }
