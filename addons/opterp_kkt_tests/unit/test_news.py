@@ -47,6 +47,13 @@ def test_a_batch_is_one_message(it, told):
     assert told == [[1, 2]]
 
 
+def test_people_are_told_once(it, told):
+    it.for_people = True
+    it.publish()
+    it.publish()
+    assert told == ["people"]
+
+
 def test_tills_of_a_register_are_told_once_a_second(it, told, clock):
     for _document in range(10):
         it.note_change([1])
