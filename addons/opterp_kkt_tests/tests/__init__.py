@@ -21,6 +21,7 @@ from . import (
     test_shift,
     test_till,
     test_tours,
+    test_translations,
     test_uninstall,
     test_watch,
 )
