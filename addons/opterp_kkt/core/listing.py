@@ -41,9 +41,11 @@ class Counter(NamedTuple):
 
 
 def counters(values: dict, place: int = 1194, path: tuple[int, ...] = ()) -> Iterator[Counter]:
-    """Rows of counters (tags 1194, 1157)."""
-    for name, value in values.items():
-        tag = BY_NAME[place][name]
+    """Rows of counters (tags 1194, 1157), in the order of the format's tables."""
+    for name, tag in BY_NAME[place].items():
+        if name not in values:
+            continue
+        value = values[name]
         here = (*path, tag.number)
         yield Counter(here, len(path), tag.title, "" if tag.kind == "stlv" else readable(tag.kind, value))
         if tag.kind == "stlv":

@@ -88,13 +88,14 @@ def render(document: dict, width: int, copy: bool = False, qr: str = "") -> list
     return [line for row in rows for line in _wrapped(row, width)]
 
 
-def render_x(state: dict, width: int) -> list[Line]:
-    """The counters of a shift that goes on (X): laid out as its closing would be, and no document, as it says.
+def render_x(state: dict, width: int, is_closed: bool = False) -> list[Line]:
+    """The counters of a shift that goes on (X), or was closed without a report: laid out as one, and no document, as it says.
 
     :param state: what the closing would state now, without what would make it a document
     """
     state = fit_texts(state)
-    rows = [*_head(state, False, captions.X_TITLE), Line(captions.NO_DOCUMENT, style="center bold"), *_body_of_report(state)]
+    what = captions.NO_DOCUMENT if is_closed else f"{captions.NO_DOCUMENT}, {captions.NOT_CLOSED}"
+    rows = [*_head(state, False, captions.X_TITLE), Line(what, style="center bold"), *_body_of_report(state)]
     return [line for row in rows for line in _wrapped(row, width)]
 
 

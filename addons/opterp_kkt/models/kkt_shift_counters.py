@@ -36,7 +36,7 @@ class KktShift(models.Model):
             drive = record.drive_counters or shift.add(record._get_last_of_drive().drive_counters or {}, counters)
             own = {row.path: row.value for row in listing.counters(counters)}
             rows = Markup().join(
-                ROW % (0.5 + 2 * row.depth, "" if row.value else "fw-bold", row.title, own.get(row.path, ""), row.value)
+                ROW % (0.5 + 2 * row.depth, "" if row.value else "fw-bolder", row.title, own.get(row.path, ""), row.value)
                 for row in listing.counters(drive)
             )
             record.counters_table = TABLE % (HEAD % self.env._("Shift"), HEAD % self.env._("Fiscal Drive"), rows)

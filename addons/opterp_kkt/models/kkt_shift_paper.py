@@ -23,7 +23,7 @@ class KktShift(models.Model):
         report = self._get_report('shift_close')
         if report:
             return report._get_paper(paper_width)
-        return paper.render_x(self._get_state(), paper.WIDTHS[paper_width])
+        return paper.render_x(self._get_state(), paper.WIDTHS[paper_width], bool(self.closed_at))
 
     def _get_state(self):
         """What a closing would state now of the shift, without what would make it a document."""

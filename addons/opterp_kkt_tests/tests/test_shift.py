@@ -225,6 +225,8 @@ class TestShift(KktSaleCommon):
             self.assertRecordValues(shown, [{'receipt_count': 1, 'sold': 1699.80, 'refunded': 0}])
             self.assertIn("1699.80", shown.counters_table)
             self.assertIn("счётчики операций «приход»", shown.counters_table)
+            first, last = map(shown.counters_table.index, ("количество чеков со всеми", "счётчики операций «приход»"))
+            self.assertLess(first, last, "as the format has them, not as PostgreSQL keeps them")
             if not shown.closed_at:
                 self.register.action_close_shift()
                 self.env.invalidate_all()
@@ -248,8 +250,10 @@ class TestShift(KktSaleCommon):
     def test_paper_of_a_shift_without_its_closing(self):
         """What an upgrade made of numbers of before."""
         shown = self.register.shift_id
+        self.assertIn("НЕ ЗАКРЫТА", shown.shift_paper)
         self._set_in_sql(shown, counters='{}', drive_counters='{}', closed_at='2026-01-01')
         self.assertIn("X-ОТЧЕТ", shown.shift_paper)
+        self.assertNotIn("НЕ ЗАКРЫТА", shown.shift_paper)
 
     def test_paper_of_its_reports(self):
         shown = self.register.shift_id
