@@ -1,7 +1,7 @@
 """What one outcome means: the table, and what follows from it for a document. Pure."""
 
 import random
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
@@ -61,6 +61,10 @@ class Claim:
     operation_type: str | None = None
     only_ask: bool = False  # a person wants to know, nothing is sent
 
+    @classmethod
+    def from_row(cls, row: dict, only_ask: bool = False) -> "Claim":
+        return cls(**{name: row[name] for name in cls.__dataclass_fields__ if name != "only_ask"}, only_ask=only_ask)
+
 
 @dataclass(frozen=True)
 class Attempt:
@@ -96,7 +100,8 @@ class Consequences:
     server_time: int | None
     ofd_document_id: str | None
 
-    as_dict = asdict
+    def as_dict(self) -> dict:
+        return dict(vars(self))
 
 
 def consequences(claim: Claim, attempt: Attempt, on_refusal: str, numbers) -> Consequences:

@@ -66,12 +66,16 @@ class Ownership:
             )
             lease.take_over()
 
+    def lasts(self, seconds: float) -> bool:
+        """Whether the lease lasts so long as it is; without one nothing ends."""
+        return self.lease is None or self.lease.remaining >= seconds
+
     def keep(self, seconds: float) -> None:
         """Make sure that the lease lasts so long.
 
         :raises LeaseLost: another owner took it over, so our guard is gone; stop sending
         """
-        if self.lease and self.lease.remaining < seconds:
+        if not self.lasts(seconds):
             self._on_lease(Lease.renew)
             if not self.lease:
                 self.guard.execute(NOTE_MISSING, self._parameters())

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field, replace
 
 from ..core import breaker
 from . import breaker_row
+from .outcomes import Claim
 from .settings import Settings
 
 
@@ -24,19 +25,32 @@ class Queue:
     breaker: breaker.Breaker
     now: float  # s since 1970, by PostgreSQL's clock
     credentials: dict | None = field(repr=False)
+    claim: Claim | None = None  # of its head, which is ours already
 
     @classmethod
     def from_row(cls, row: dict) -> "Queue":
         decided = breaker_row.from_row(row)
-        return cls(**{name: row[name] for name in cls.__dataclass_fields__ if name != "breaker"}, breaker=decided)
+        seen = {name: row[name] for name in cls.__dataclass_fields__ if name not in ("breaker", "claim")}
+        return cls(**seen, breaker=decided)
 
     @property
     def endpoint_key(self) -> tuple:
         return self.ofd_id, self.settings_version
 
-    def with_breaker(self, row: dict) -> "Queue":
-        """The same with the breaker as it is now."""
-        return replace(self, breaker=breaker_row.from_row(row), now=row["now"])
+    @property
+    def parameters(self) -> dict:
+        """What statements know it by."""
+        return {
+            "register": self.register_id,
+            "ofd": self.ofd_id,
+            "breaker": self.breaker_id,
+            "settings_version": self.settings_version,
+        }
+
+    def after(self, row: dict) -> "Queue":
+        """The same when a document was recorded: the breaker as it is now, and the next claim."""
+        claim = Claim.from_row(row) if row.get("id") else None
+        return replace(self, breaker=breaker_row.from_row(row), now=row["now"], claim=claim)
 
     def get_wait(self, settings: Settings) -> float | None:
         """Seconds until the head is due; None when only a person can tell."""

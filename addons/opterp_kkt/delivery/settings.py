@@ -21,9 +21,14 @@ class Settings:
     refusal_streak: float = 5.0
 
     @property
+    def attempt_seconds(self) -> float:
+        """What an attempt can take, its lookup included: the lease has to last so long."""
+        return 2 * self.request_timeout + 2
+
+    @property
     def permit_seconds(self) -> float:
-        """How long a probe's permit lasts: longer than an attempt, its lookup included, can take."""
-        return 2 * self.request_timeout + 5
+        """How long a probe's permit lasts: longer than an attempt can take."""
+        return self.attempt_seconds + 3
 
     @property
     def longest_waits(self) -> dict:

@@ -59,17 +59,18 @@ COUNT_WAITING = "SELECT count(*) FROM kkt_receipt WHERE register_id = ANY(%s) AN
 # One statement claims: the head of the queue, if it is due and goes to this OFD, the register is ours and not held, the OFD is
 # not paused and as it was when its settings were read, and the breaker permits. The epoch needs no lock: it can't grow while
 # this very connection holds the guard.
-_CLAIM = f"""
-    WITH head AS (
-        SELECT h.id, h.state, h.claimed_at AS tried_at, g.ofd_id <> %(ofd)s AS elsewhere
-          FROM kkt_register g CROSS JOIN LATERAL ({HEAD}) h
-         WHERE g.id = %(register)s AND {DESTINATION} = %(ofd)s AND (%(at_once)s::bool OR {DUE})
-    ), owned AS (
+_PERMITTED = f"""owned AS (
         SELECT register_id FROM kkt_delivery
          WHERE register_id = %(register)s AND epoch = %(epoch)s AND (hold_reason IS NULL OR %(only_ask)s::bool)
     ), ofd AS (
         SELECT id, address_version FROM kkt_ofd o WHERE id = %(ofd)s AND settings_version = %(settings_version)s AND {UNPAUSED}
     )"""
+_CLAIM = f"""
+    WITH head AS (
+        SELECT h.id, h.state, h.claimed_at AS tried_at, g.ofd_id <> %(ofd)s AS elsewhere
+          FROM kkt_register g CROSS JOIN LATERAL ({HEAD}) h
+         WHERE g.id = %(register)s AND {DESTINATION} = %(ofd)s AND (%(at_once)s::bool OR {DUE})
+    ), {_PERMITTED}"""
 _CLAIMED = f"""
     UPDATE kkt_receipt r
        SET state = 'sending', in_doubt = COALESCE(r.in_doubt, FALSE) OR r.state = 'sending', sent_to_id = ofd.id,
@@ -114,19 +115,42 @@ SEE = f"""
 # What the answer of a register elsewhere brings. What was numbered when it was issued never changes.
 FISCAL_DATA = ", ".join(f"{name} = CASE WHEN r.numbers_follow THEN %({name})s ELSE r.{name} END" for name in FiscalData._fields)
 
+# What is recorded, r, is found by its id: while an old snapshot lives anywhere, a backup's, the index of what is being sent
+# has an entry of each document that ever was.
+SENT = "r.id = %(receipt)s AND r.state || '' = 'sending' AND r.delivery_epoch = %(epoch)s"
+
 # One statement records: only the owner of this epoch, only what is still being sent. It returns what SEE does. This one is for
 # what was accepted at the first try, as nearly all is.
-RECORD_ACCEPTED = f"""
+_ACCEPTED = f"""
     WITH done AS (
         UPDATE kkt_receipt r
            SET state = 'delivered', attempts = attempts + 1, delivered_at = {NOW},
                last_outcome = 'accepted', last_status = %(status)s::int, last_error = NULL,
                hlc_server_time = %(server_time)s, ofd_document_id = %(ofd_document_id)s, {FISCAL_DATA}
           FROM kkt_delivery d
-         WHERE r.id = %(receipt)s AND r.state = 'sending' AND r.delivery_epoch = %(epoch)s
+         WHERE {SENT}
            AND d.register_id = %(register)s AND d.epoch = %(epoch)s
-     RETURNING r.id
-    ){SEE} AND EXISTS (SELECT FROM done)"""
+     RETURNING r.id, r.register_id, r.queue_number
+    )"""
+RECORD_ACCEPTED = f"""{_ACCEPTED}{SEE} AND EXISTS (SELECT FROM done)"""
+
+# … and claims the next document in the same commit: one commit is what a document of a long queue costs. The claim reads from
+# `done`, so the one is settled before the other is claimed. What was put back into the queue before it has its turn at the next
+# scan; to look there would lead over what an old snapshot keeps of the documents that were delivered. What somebody has locked is
+# not waited for: the record must not fail for it.
+RECORD_ACCEPTED_AND_CLAIM = f"""{_ACCEPTED}, head AS (
+        SELECT h.id, h.state, h.claimed_at AS tried_at, g.ofd_id <> %(ofd)s AS elsewhere
+          FROM done JOIN kkt_register g ON g.id = done.register_id
+         CROSS JOIN LATERAL (SELECT * FROM kkt_receipt w
+                              WHERE w.register_id = g.id AND w.queue_number > done.queue_number AND w.state = 'pending'
+                              ORDER BY w.queue_number LIMIT 1) h
+         WHERE {DESTINATION} = %(ofd)s AND (%(at_once)s::bool OR {DUE})
+    ), {_PERMITTED}, changed AS (
+        SELECT b.id FROM kkt_circuit_breaker b, kkt_receipt r, head
+         WHERE b.id = %(breaker)s AND (b.mode = 'disabled' OR (b.mode = 'automatic' AND b.state = 'closed')) AND r.id = head.id
+           FOR SHARE OF b SKIP LOCKED FOR NO KEY UPDATE OF r SKIP LOCKED
+    ), claimed AS ({_CLAIMED}
+    ) SELECT seen.*, claimed.* FROM ({SEE}) seen LEFT JOIN claimed ON TRUE WHERE EXISTS (SELECT FROM done)"""
 
 # … and this one for any other outcome, with the attempt, and what it means for the register and the OFD.
 #
@@ -160,7 +184,7 @@ RECORD = f"""
                delivered_at = CASE WHEN %(state)s::text = 'delivered' THEN {NOW} END,
                hlc_server_time = %(server_time)s, ofd_document_id = %(ofd_document_id)s, {FISCAL_DATA}
           FROM kkt_delivery d, settings, own
-         WHERE r.id = %(receipt)s AND r.state = 'sending' AND r.delivery_epoch = %(epoch)s
+         WHERE {SENT}
            AND d.register_id = %(register)s AND d.epoch = %(epoch)s
      RETURNING r.id, r.queue_number
     ), attempt AS (

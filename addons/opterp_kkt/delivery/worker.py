@@ -45,7 +45,7 @@ class Worker:
             └─ Ownership: guard, lease, epoch      at most one deliverer per register, in every process on every host
                  └─ _claim    one UPDATE; its permit comes from the breaker in the same statement
                     _send     the network; no transaction is open and no row is locked
-                    _record   one UPDATE, by this epoch only; then the outcome goes to the breaker
+                    _record   one statement, by this epoch only, that mostly claims the next, too; then the breaker is told
 
     All statements run on the guard's own connection, each in its own transaction, so that a process that lost the guard
     can't write either. A document that a dead process left in `sending` is claimed again by the next owner, which asks the
@@ -155,8 +155,8 @@ class Worker:
     def _deliver_for(self, queue: Queue, until: float) -> bool:
         """Deliver the queue of one register as far as it goes; True when only the time was up."""
         with self._own(queue) as ownership:
-            while ownership and queue and monotonic() < until:
-                queue = self._deliver_next(ownership, queue)
+            while ownership and queue and (queue.claim or monotonic() < until):
+                queue = self._deliver_next(ownership, queue, until)
                 self.news.publish_to_tills()
             return bool(ownership and queue)
         return False
@@ -194,18 +194,21 @@ class Worker:
         with suppress(SessionLost):
             ownership.release()
 
-    def _deliver_next(self, ownership: Ownership, queue: Queue, only_ask: bool = False) -> Queue | None:
-        """Claim, send and record one document.
+    def _deliver_next(self, ownership: Ownership, queue: Queue, until: float = 0.0, only_ask: bool = False) -> Queue | None:
+        """Claim one document, unless that was done when the one before it was recorded; send and record it.
 
+        :param until: moment of the monotonic clock after which no other is begun
         :return: the queue as seen then; None when it is empty, has to wait, or goes elsewhere now
         """
-        ownership.keep(2 * self.settings.request_timeout + 2)
-        claim = self._claim(ownership, queue, only_ask)
+        if not (claim := queue.claim):
+            ownership.keep(self.settings.attempt_seconds)
+            claim = self._claim(ownership, queue, only_ask)
         if not claim:
             return None
         attempt = verified(claim, self._send(ownership, queue, claim))
+        go_on = monotonic() < until and ownership.lasts(self.settings.attempt_seconds)
         try:
-            seen = self._record(ownership, queue, claim, attempt)
+            seen = self._record(ownership, queue, claim, attempt, go_on)
         except IntegrityError as error:  # as an FD number that another document has
             attempt = unfit(attempt, error.diag.message_detail or error.diag.message_primary)
             seen = self._record(ownership, queue, claim, attempt)
@@ -214,7 +217,7 @@ class Worker:
         self._count(claim, attempt.answer.outcome)
         self.news.note_change([queue.register_id])
         goes_on = attempt.answer.outcome in SETTLED and seen["fresh"] and not claim.elsewhere
-        return queue.with_breaker(seen) if goes_on else None
+        return queue.after(seen) if goes_on else None
 
     def _count(self, claim: Claim, outcome: Outcome) -> None:
         self.tally.attempts += 1
@@ -234,18 +237,19 @@ class Worker:
         new = breaker.permit(old, queue.now, ownership.name, self.settings.permit_seconds)
         if new is None:
             return None
-        parameters = {
-            "register": queue.register_id, "epoch": ownership.epoch, "ofd": queue.ofd_id, "breaker": queue.breaker_id,
-            "settings_version": queue.settings_version, "at_once": self.at_once or only_ask, "only_ask": only_ask,
-            **self.settings.longest_waits,
-        }  # fmt: skip
+        parameters = self._get_parameters(ownership, queue, only_ask)
         if new is old:
             rows = self.guard.run(statements.CLAIM, parameters)
         else:
             rows = self.guard.run(statements.CLAIM_PROBE, parameters | breaker_row.to_parameters(old, new, ownership.name))
             if rows:
                 self._note_transition(queue, old, new)
-        return Claim(**rows[0], only_ask=only_ask) if rows else None
+        return Claim.from_row(rows[0], only_ask) if rows else None
+
+    def _get_parameters(self, ownership: Ownership, queue: Queue, only_ask: bool = False) -> dict:
+        """Of every statement that claims or records."""
+        ours = {"epoch": ownership.epoch, "at_once": self.at_once or only_ask, "only_ask": only_ask}
+        return queue.parameters | ours | self.settings.longest_waits
 
     def _send(self, ownership: Ownership, queue: Queue, claim: Claim) -> Attempt:
         """Send a document. If it may have arrived before, ask for it first; both together are one outcome."""
@@ -277,20 +281,20 @@ class Worker:
             raise Fenced(f"epoch {ownership.epoch} of register {queue.register_id} is over")
         return payload
 
-    def _record(self, ownership: Ownership, queue: Queue, claim: Claim, attempt: Attempt) -> dict:
-        """Write down what came of a document.
+    def _record(self, ownership: Ownership, queue: Queue, claim: Claim, attempt: Attempt, go_on: bool = False) -> dict:
+        """Write down what came of a document; to go on, claim the next one in the same commit, where nothing is in its way.
 
-        :return: the breaker as it is now, and whether the OFD's settings are still the same (`SEE`); what it stopped, if anything
+        :return: breaker and settings as they are now (`SEE`); what it stopped, if anything; the next claim, if any
         :raises Fenced: somebody else delivers for this register
         """
         parameters = {
-            "receipt": claim.id, "register": queue.register_id, "epoch": ownership.epoch, "ofd": queue.ofd_id,
-            "settings_version": queue.settings_version,
+            **self._get_parameters(ownership, queue),
+            "receipt": claim.id,
             **consequences(claim, attempt, queue.on_refusal, self.settings).as_dict(),
             **(attempt.answer.fiscal_data or FiscalData())._asdict(),
-        }  # fmt: skip
+        }
         if attempt.answer.outcome is Outcome.ACCEPTED and not claim.attempts and attempt.asked is None:
-            recorded = self.guard.run(statements.RECORD_ACCEPTED, parameters)
+            recorded = self.guard.run(statements.RECORD_ACCEPTED_AND_CLAIM if go_on else statements.RECORD_ACCEPTED, parameters)
         else:
             recorded = self.guard.run(statements.RECORD, parameters | {
                 "tried_at": claim.tried_at, "of_late": self.settings.misconfigured_pause,

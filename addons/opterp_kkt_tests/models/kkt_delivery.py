@@ -4,6 +4,7 @@ import signal
 from odoo import api, models
 
 from odoo.addons.opterp_kkt.delivery.guard import Guard
+from odoo.addons.opterp_kkt.delivery.outcomes import Claim
 from odoo.addons.opterp_kkt.delivery.worker import Worker
 
 # The process that finds its point here takes the order off first, so that it is obeyed once.
@@ -29,10 +30,12 @@ class FailingWorker(Worker):
         self._fail_at('after_answer', claim)
         return attempt
 
-    def _record(self, ownership, queue, claim, attempt):
+    def _record(self, ownership, queue, claim, attempt, go_on=False):
         self._fail_at('before_record', claim)
-        seen = super()._record(ownership, queue, claim, attempt)
+        seen = super()._record(ownership, queue, claim, attempt, go_on)
         self._fail_at('after_record', claim)
+        if seen.get('id'):
+            self._fail_at('after_claim', Claim.from_row(seen))
         return seen
 
     def _fail_at(self, point, claim):

@@ -121,8 +121,14 @@ class Deliverer:
     def send(self, ownership, claim):
         return self.worker._send(ownership, self.queues[ownership.register_id], claim)
 
-    def record(self, ownership, claim, attempt):
-        return self.worker._record(ownership, self.queues[ownership.register_id], claim, attempt)
+    def record(self, ownership, claim, attempt, go_on=False):
+        return self.worker._record(ownership, self.queues[ownership.register_id], claim, attempt, go_on)
+
+    def send_first(self):
+        """Take a register and send the first of its documents: what `record` takes."""
+        ownership = self.take(self.registers[0])
+        claim = self.claim(ownership)
+        return ownership, claim, self.send(ownership, claim)
 
     def deliver(self, register_id: int):
         self.worker._deliver_for(self.queues[register_id], time.monotonic() + 20)
@@ -274,6 +280,55 @@ def test_a_claim_waits_for_a_breaker_that_is_about_to_open(sold, deliverer):
         opening.commit()
     claiming.join(300)
     assert waits and claims == [None]
+
+
+def test_the_next_document_is_claimed_in_the_commit_that_records_the_one_before(sold, deliverer):
+    one = deliverer()
+    ownership, claim, attempt = one.send_first()
+    _first, second, *_rest = waiting(sold, ownership.register_id)
+    seen = one.record(ownership, claim, attempt, go_on=True)
+    following = one.queues[ownership.register_id].after(seen).claim
+    assert (following.id, following.idempotency_key, following.in_doubt) == (second["id"], second["key"], False)
+    rows = sold.database.query(
+        "SELECT state, delivery_epoch, xmin::text FROM kkt_receipt WHERE id IN (%s, %s) ORDER BY queue_number",
+        claim.id,
+        second["id"],
+    )
+    assert [row["state"] for row in rows] == ["delivered", "sending"]
+    assert rows[0]["xmin"] == rows[1]["xmin"] and rows[1]["delivery_epoch"] == ownership.epoch
+
+
+LATER = "clock_timestamp() AT TIME ZONE 'UTC' + interval '30 seconds'"
+IN_THE_WAY = {
+    "a breaker that has opened": OPEN % 60,
+    "a register that is held": "UPDATE kkt_delivery SET hold_cause = 'by_hand', hold_reason = 'to look at it'",
+    "other settings": "UPDATE kkt_ofd SET settings_version = settings_version + 1",
+    "an OFD that is paused": f"UPDATE kkt_ofd SET paused_until = {LATER}",
+    "a next try that is not yet": f"UPDATE kkt_receipt SET next_attempt_at = {LATER} WHERE state = 'pending'",
+}
+
+
+@pytest.mark.parametrize("statement", IN_THE_WAY.values(), ids=IN_THE_WAY)
+def test_the_next_document_is_not_claimed_past(sold, deliverer, statement):
+    one = deliverer()
+    ownership, claim, attempt = one.send_first()
+    sold.database.execute(statement)
+    assert one.record(ownership, claim, attempt, go_on=True)["id"] is None
+    assert sold.database.value("SELECT state FROM kkt_receipt WHERE id = %s", claim.id) == "delivered"
+    assert {row["state"] for row in waiting(sold, ownership.register_id)} == {"pending"}
+
+
+@pytest.mark.parametrize("table", ["kkt_circuit_breaker", "kkt_receipt"])
+def test_a_record_does_not_wait_for_what_stops_the_next_claim(sold, deliverer, table):
+    """Somebody has the breaker's row locked, or that of the next document: a record that gives up would be an answer lost."""
+    one = deliverer()
+    ownership, claim, attempt = one.send_first()
+    with closing(psycopg2.connect(dbname=sold.database.name, **sold.database.dsn)) as locking:
+        locking.cursor().execute(
+            f"SELECT FROM {table} WHERE id <> %s OR {table == 'kkt_circuit_breaker'} FOR UPDATE", (claim.id,)
+        )
+        assert one.record(ownership, claim, attempt, go_on=True)["id"] is None
+    assert sold.database.value("SELECT state FROM kkt_receipt WHERE id = %s", claim.id) == "delivered"
 
 
 def test_one_probe_although_two_processes_saw_that_it_is_time(sold, deliverer):

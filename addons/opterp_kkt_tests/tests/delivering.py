@@ -74,11 +74,11 @@ class InProcess(Worker):
         news._told_at.clear()  # nothing waits for its second: what a test hears does not depend on how fast it is
         for queue in self.scan(register.ids):
             if only_ask or not queue.held:
-                self._deliver_next(self._own(register), queue, only_ask)
+                self._deliver_next(self._own(register), queue, only_ask=only_ask)
         self.news.publish()
 
     def _own(self, register):
-        return SimpleNamespace(register_id=register.id, name='test', epoch=register.delivery_epoch, keep=lambda seconds: None)
+        return SimpleNamespace(register_id=register.id, name='test', epoch=register.delivery_epoch, keep=bool, lasts=bool)
 
     def _count_told(self):
         self.told += 1
