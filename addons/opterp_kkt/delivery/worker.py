@@ -255,14 +255,16 @@ class Worker:
         """Send a document. If it may have arrived before, ask for it first; both together are one outcome."""
         transport, tries = self._get_transport(queue), self.settings.poison_tries
         try:
-            document = Document(claim.idempotency_key, self._get_payload(ownership, queue, claim), ownership.epoch)
+            document = Document(
+                claim.idempotency_key, self._get_payload(ownership, queue, claim), ownership.epoch, claim.ofd_id or ""
+            )
         except EnvelopeError as error:
             return unwritable(error)
         asked = None
         if must_ask(claim, tries):
             answer = transport.lookup(document)
             asked = answer.outcome
-            if asked is not Outcome.ABSENT or not may_send(claim, tries):
+            if (asked is not Outcome.ABSENT and not answer.resend) or not may_send(claim, tries):
                 return Attempt(answer, asked)
         return Attempt(transport.send(document), asked, sent=True)
 

@@ -1,5 +1,5 @@
 import logging
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import psycopg2
@@ -343,6 +343,7 @@ class KktReceipt(models.Model):
                     fiscal_data and fiscal_data.fd_number,
                     place.stamp,
                     document,
+                    place.numbers.moment.utcoffset() // timedelta(hours=1),
                 )
             ),
         }

@@ -3,6 +3,7 @@
 Nothing here knows Odoo, the queue or the breaker: a transport makes one attempt and says what came of it.
 """
 
+from .atol_online import AtolOnline
 from .atol_web import AtolWeb
 from .base import (
     LONGEST_PAUSE,
@@ -23,7 +24,7 @@ __all__ = [
     "EnvelopeError", "Outcome", "Transport", "open_transport", "translate",
 ]  # fmt: skip
 
-PROTOCOLS: dict[str, type[Transport]] = {"http": HttpTransport, "atol_web": AtolWeb}
+PROTOCOLS: dict[str, type[Transport]] = {"http": HttpTransport, "atol_web": AtolWeb, "atol_online": AtolOnline}
 
 
 def open_transport(protocol: str, endpoint: Endpoint) -> Transport:

@@ -75,6 +75,8 @@ class AtolWeb:
 
     label = "ATOL driver (web server)"
     is_register = True
+    keeps_shifts = False
+    names_buyer = False
     credentials = (Credential("login", "Login", secret=False), Credential("password", "Password"))
 
     def __init__(self, endpoint: Endpoint):

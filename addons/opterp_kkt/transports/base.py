@@ -62,6 +62,7 @@ class Contents:
     fd_number: int | None
     hlc: Timestamp
     document: dict
+    utc_offset: int | None = None  # hours, of the register's local time
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,7 @@ class Document:
     idempotency_key: str
     payload: str
     epoch: int
+    ofd_id: str = ""  # that the latest answer about it brought
 
 
 class Device(NamedTuple):
@@ -100,6 +102,7 @@ class Answer:
     ofd_id: str = ""
     retry_after: float | None = None  # s, at most LONGEST_PAUSE; with THROTTLED, and PROCESSING where it is said
     conflict: bool = False  # this key is known with other bytes
+    resend: bool = False  # to a question that only sending the same again answers: the key is known there, and taken once
     duration: float = 0.0  # s
     fiscal_data: FiscalData | None = None  # with ACCEPTED, from a register that numbers and signs what it gets
     total: int | None = None  # kopecks that it says the document is about, with `fiscal_data`
@@ -116,6 +119,8 @@ class Transport(Protocol):
 
     label: str  # for people who choose a protocol
     is_register: bool  # what answers there is a register: it numbers and signs what it gets (`Answer.fiscal_data`)
+    keeps_shifts: bool  # … and opens and closes its shifts by itself: no reports on them are sent
+    names_buyer: bool  # each receipt names who gets it, the shop itself where the buyer did not say
     credentials: tuple[Credential, ...]  # that it can use
 
     @staticmethod

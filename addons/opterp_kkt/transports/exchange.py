@@ -66,6 +66,11 @@ class Exchange:
         finally:
             response.raw.close()  # and the connection, unless the body was read to its end
 
+    def hide(self, secret: str) -> None:
+        """Never repeat this either."""
+        if secret and secret not in self._secrets:
+            self._secrets.append(secret)
+
     def _printable(self, text: str) -> str:
         """Others' words as one line, safe to store and show: no token, tags, controls, NUL or surrogates."""
         for secret in self._secrets:

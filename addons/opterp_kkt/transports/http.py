@@ -38,6 +38,8 @@ class HttpTransport:
 
     label = "HTTP (JSON)"
     is_register = False
+    keeps_shifts = False
+    names_buyer = False
     credentials = (Credential("token", "Token", in_header=True),)
 
     def __init__(self, endpoint: Endpoint):

@@ -375,6 +375,10 @@ class Emulator(Server):
         """What is the matter with the register that it also is: device(paper=False), see `ofd_emulator/register.py`."""
         self._control("device", **conditions)
 
+    def cloud(self, **conditions):
+        """What is the matter with the registers in the cloud that it also is: cloud(queue_for=3), see `ofd_emulator/cloud.py`."""
+        self._control("cloud", **conditions)
+
     def refuse(self, match: str, code: str = "refused", message: str = "refused"):
         """Refuse (422) documents whose body contains `match`; an empty match clears the rule."""
         self._control("refuse", match=match, code=code, message=message)

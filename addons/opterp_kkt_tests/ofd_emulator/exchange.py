@@ -1,4 +1,4 @@
-"""A request under /v1 and its answer, whoever judges it: the OFD, or the register."""
+"""A request and its answer, whoever judges it: the OFD, the register on the counter, the registers in the cloud."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 
 class Request(NamedTuple):
-    """A request under /v1, read whole; `body` is None when it was too large to keep."""
+    """A request, read whole; `body` is None when it was too large to keep."""
 
     method: str
     key: str | None
@@ -15,7 +15,8 @@ class Request(NamedTuple):
     authorization: str | None
     body: bytes | None
     payload: dict[str, Any] | None
-    of_register: bool = False  # for the register, not the OFD
+    dialect: str = ""  # whose it is: the OFD's own, of the `register`, of the `cloud`
+    path: tuple[str, ...] = ()  # of the cloud: group, then what is asked for
 
 
 class Answer(NamedTuple):

@@ -62,7 +62,7 @@ class Fault:
         return replace(self, count=self.count - 1) if self.count > 1 else Fault()
 
     def _counts(self, method: str) -> bool:
-        return (method == "GET") == (self.mode == "fail_lookups")
+        return method == ("GET" if self.mode == "fail_lookups" else "POST")
 
     def as_dict(self) -> dict[str, Any]:
         return {name: value for name, value in asdict(self).items() if value is not None and name != "order"}

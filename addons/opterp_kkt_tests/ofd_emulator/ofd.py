@@ -10,6 +10,7 @@ from dataclasses import replace
 from itertools import islice
 from typing import Any
 
+from .cloud import Cloud
 from .exchange import Answer, Request, to_json
 from .faults import Fault
 from .history import History, Record
@@ -52,14 +53,14 @@ class Ofd:
         self._token = token
         self._lock = threading.Lock()
         self._orders = 0
-        self.register = Register(history, token)
+        self._dialects = {"register": Register(history, token), "cloud": Cloud(history, token)}
         self._forget_orders()
 
     # -- requests under /v1 ----------------------------------------------------------------------------------
 
     def arrive(self, request: Request, arrived: float) -> tuple[Record, Fault]:
         """Open a request's record; also the fault that it meets, and may use up."""
-        fields = self.register.describe(request) if request.of_register else describe(request)
+        fields = self._dialects[request.dialect].describe(request) if request.dialect else describe(request)
         with self._lock:
             record, fault = self._history.open(arrived=arrived, **fields), self._fault
             self._fault = fault.after(request.method)
@@ -86,8 +87,8 @@ class Ofd:
             self._history.update(record, **facts)
 
     def _judge(self, record: Record, request: Request) -> tuple[Answer, dict[str, Any]]:
-        if request.of_register:
-            return self.register.judge(record, request, self._ordered_answer(request.body or b""))
+        if request.dialect:
+            return self._dialects[request.dialect].judge(record, request, self._ordered_answer(request.body or b""))
         if self._token and request.authorization != f"Bearer {self._token}":
             return _error(401, "unauthorized", "Токен доступа не указан или неверен"), {}
         if request.body is None:
@@ -159,12 +160,13 @@ class Ofd:
         self._fault = Fault()
         self._refusals: dict[bytes, tuple[str, str]] = {}
         self._failures: dict[bytes, Answer] = {}
-        self.register.forget_orders()
+        for dialect in self._dialects.values():
+            dialect.forget_orders()
 
-    def set_device(self, order: dict[str, Any]) -> None:
-        """What is the matter with the register; see `register.py`."""
+    def set_condition(self, dialect: str, order: dict[str, Any]) -> None:
+        """What is the matter with registers; see `register.py` and `cloud.py`."""
         with self._lock:
-            self.register.obey(order)
+            self._dialects[dialect].obey(order)
 
     # -- views -----------------------------------------------------------------------------------------------
 

@@ -25,6 +25,7 @@ from .page import render
 
 DOCUMENTS = "/v1/documents"
 TASKS = "/api/v2/requests"  # of a register, see `register.py`
+CLOUD = "/possystem/v5"  # see `cloud.py`
 OPENAPI = Path(__file__).with_name("openapi.yaml")
 MAX_BODY = 1 << 20  # bytes
 MAX_DISCARDED = 16 << 20  # bytes of a body that is too large, read so that its sender gets to see the answer
@@ -81,9 +82,12 @@ class Handler(BaseHTTPRequestHandler):
             return {path: {"GET": self.look_up}}
         if path.startswith(f"{TASKS}/") and path != f"{TASKS}/":
             return {path: {"GET": self.ask_register}}
+        if path.startswith(f"{CLOUD}/"):
+            return {path: {"GET": self.ask_cloud, "POST": self.command_cloud}}
         return {
             TASKS: {"POST": self.command_register},
             "/_control/device": {"POST": self.set_device},
+            "/_control/cloud": {"POST": self.set_cloud},
             DOCUMENTS: {"POST": self.submit},
             "/": {"GET": self.page},
             "/openapi.yaml": {"GET": self.openapi},
@@ -106,21 +110,31 @@ class Handler(BaseHTTPRequestHandler):
     def command_register(self) -> None:
         payload = ofd.parse_object(self.body or b"")
         uuid = (payload or {}).get("uuid")
-        self.meet(uuid if isinstance(uuid, str) else None, payload, of_register=True)
+        self.meet(uuid if isinstance(uuid, str) else None, payload, dialect="register")
 
     def ask_register(self) -> None:
-        self.meet(unquote(self.url.path[len(TASKS) + 1 :]), None, of_register=True)
+        self.meet(unquote(self.url.path[len(TASKS) + 1 :]), None, dialect="register")
 
-    def meet(self, key: str | None, payload: dict[str, Any] | None, of_register: bool = False) -> None:
+    def command_cloud(self) -> None:
+        payload = ofd.parse_object(self.body or b"")
+        key = (payload or {}).get("external_id")
+        asks = self.url.path == f"{CLOUD}/getToken"
+        self.meet(key if isinstance(key, str) else None, payload, dialect="cloud", method="TOKEN" if asks else "POST")
+
+    def ask_cloud(self) -> None:
+        self.meet(None, None, dialect="cloud")
+
+    def meet(self, key: str | None, payload: dict[str, Any] | None, dialect: str = "", method: str = "") -> None:
         epoch = self.headers["X-Delivery-Epoch"] or ""
         request = ofd.Request(
-            self.command,
+            method or self.command,
             key,
             int(epoch) if re.fullmatch("[0-9]{1,18}", epoch) else None,
-            self.headers["Authorization"],
+            self.headers["Token" if dialect == "cloud" else "Authorization"],
             self.body,
             payload,
-            of_register,
+            dialect,
+            tuple(unquote(part) for part in self.url.path[len(CLOUD) + 1 :].split("/")) if dialect == "cloud" else (),
         )
         record, fault = self.server.ofd.arrive(request, self.arrived)
         getattr(self, f"meet_{fault.mode}")(request, record, fault)
@@ -225,7 +239,10 @@ class Handler(BaseHTTPRequestHandler):
         self.obey(lambda order: self.server.ofd.fail_matching(_text(order, "match"), _answer(order)))
 
     def set_device(self) -> None:
-        self.obey(self.server.ofd.set_device)
+        self.obey(lambda order: self.server.ofd.set_condition("register", order))
+
+    def set_cloud(self) -> None:
+        self.obey(lambda order: self.server.ofd.set_condition("cloud", order))
 
     def reset(self) -> None:
         self.obey(lambda order: self.server.ofd.reset())

@@ -151,7 +151,11 @@ class Peer:
                 return
 
 
-CREDENTIALS = {"http": {"token": TOKEN}, "atol_web": {"login": "kkt", "password": TOKEN}}
+CREDENTIALS = {
+    "http": {"token": TOKEN},
+    "atol_web": {"login": "kkt", "password": TOKEN},
+    "atol_online": {"login": "kkt", "password": TOKEN, "group_code": "shop 1"},
+}
 
 
 @contextmanager
