@@ -48,7 +48,7 @@ UNABLE = {("timeout", 1), ("agent", 3), ("agent", 4)} | {
 }
 VERDICTS = (Outcome.ACCEPTED, Outcome.PROCESSING, Outcome.UNABLE, Outcome.REFUSED)  # what became of a try
 
-_tokens: dict[tuple, str] = {}  # of this process, by account
+TOKENS: dict[tuple, str] = {}  # of this process, by account
 
 
 class Try(NamedTuple):
@@ -141,7 +141,7 @@ class AtolOnline:
     def check(self) -> Answer:
         """Ask for a token and for a uuid that does not exist; see `Transport.check`."""
         ends = monotonic() + self._timeout
-        _tokens.pop(self._account, None)
+        TOKENS.pop(self._account, None)
         return self._call(f"{self._group}/report/{uuid4()}", ends, read_check)
 
     def close(self) -> None:
@@ -163,12 +163,12 @@ class AtolOnline:
 
     def _call(self, path: str, ends: float, read, body: str | None = None) -> Answer:
         """One request under the token; once more, under a new one, where the service does not take it any more."""
-        if token := _tokens.get(self._account):
+        if token := TOKENS.get(self._account):
             answer = self._attempt(path, ends, read, body, token)
             if answer.http_status != 401:
                 return answer
         failed = self._renew_token(ends)
-        return failed or self._attempt(path, ends, read, body, _tokens[self._account])
+        return failed or self._attempt(path, ends, read, body, TOKENS[self._account])
 
     def _renew_token(self, ends: float) -> Answer | None:
         """Keep a new token; the answer where there is none. Then nothing was sent, or it was not registered, for certain."""
@@ -181,9 +181,9 @@ class AtolOnline:
 
         answer = self._attempt("getToken", ends, read, to_text({"login": self._login, "pass": self._password}))
         if answer.http_status == 200 and isinstance(given[0], str) and re.fullmatch("[!-~]+", given[0]):
-            _tokens[self._account] = given[0]
+            TOKENS[self._account] = given[0]
             return None
-        _tokens.pop(self._account, None)
+        TOKENS.pop(self._account, None)
         certain = answer.outcome in (Outcome.MISCONFIGURED, Outcome.THROTTLED)
         return answer if certain else replace(answer, outcome=Outcome.UNAVAILABLE, message=f"no token: {answer.message}")
 

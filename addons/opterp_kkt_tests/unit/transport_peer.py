@@ -10,6 +10,7 @@ from contextlib import contextmanager
 
 import pytest
 from opterp_kkt.transports import Document, Endpoint, Outcome, open_transport
+from opterp_kkt.transports.atol_online import TOKENS
 
 KEY = "7d1c6d0e-7ad9-11ef-9d6c-0242ac120002:5b8cf1be-7ad9-11ef-a1d3-0242ac120002"
 DOCUMENT = Document(KEY, '{"idempotency_key": "…", "document": {"totalSum": 100}}', epoch=7)
@@ -170,7 +171,8 @@ def transport_to(url, timeout=PATIENCE, token=TOKEN, protocol="http"):
 
 @contextmanager
 def meeting(*acts, timeout=PATIENCE, tls=None, protocol="http"):
-    """A transport and the peer that it talks to."""
+    """A transport and the peer that it talks to, whom it has never met, though a peer before had the same port."""
+    TOKENS.clear()
     with Peer(*acts, tls=tls) as peer, transport_to(peer.url, timeout, protocol=protocol) as transport:
         yield transport, peer
 
