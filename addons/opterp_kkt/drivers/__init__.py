@@ -9,4 +9,4 @@ from .remote import Remote
 
 __all__ = ["DRIVERS", "Driver", "Emulator", "Numbers", "Remote"]
 
-DRIVERS: dict[str, Driver] = {"emulator": Emulator(), "remote": Remote("Register on the counter")}
+DRIVERS: dict[str, Driver] = {"emulator": Emulator(), "remote": Remote("Register on the counter or in the cloud")}

@@ -125,7 +125,8 @@ class KktCorrection(models.Model):
         cause = correction.Cause(self.reason == '1', self.settlement_day, self.order_number or '', wrong.fiscal_sign or '')
         head = {'operator': self.env.user.name, **register._get_head_values()}
         if self.role == 'reverse':
-            contacts = {name: document[name] for name in ('buyerPhoneOrAddress', 'sellerAddress') if name in document}
+            stated = {name: document[name] for name in ('buyerPhoneOrAddress', 'sellerAddress') if name in document}
+            contacts = {**register._get_contact_values(None, None), **stated}
             return correction.mirror(document, {**head, **contacts}, cause, register._get_day())
         head.update(appliedTaxationType=int(self.statement['taxation_system']), **self._get_contact_values(register))
         return correction.correction(

@@ -35,6 +35,12 @@ class KktExplanation(models.AbstractModel):
             'inn': self.env._(
                 "%(company)s has no INN as its tax ID. Set it on the company, then press Retry.", company=values.get('company')
             ),
+            'sender': self.env._(
+                "%(ofd)s states the shop's e-mail address on each receipt, and %(company)s has none, or none of that form. Set it"
+                " on the company, then press Retry.",
+                company=values.get('company'),
+                ofd=values.get('ofd'),
+            ),
             'register': self.env._(
                 "%(register)s is archived or serves another point of sale now, so it gives %(pos)s no fiscal receipts. Connect a"
                 " register to %(pos)s, then press Retry.",

@@ -41,7 +41,8 @@ class KktOfd(models.Model):
         required=True,
         tracking=True,
         help="Without the path that the protocol adds: HTTP posts documents to URL/v1/documents, the web server of the ATOL"
-        " driver takes them at URL/api/v2/requests, mostly on port 16732 of the computer that the register is connected to.",
+        " driver takes them at URL/api/v2/requests, mostly on port 16732 of the computer that the register is connected to, ATOL"
+        " Online at URL/GROUP/sell: https://online.atol.ru/possystem/v5, or https://testonline.atol.ru/possystem/v5 for tests.",
     )
     on_refusal = fields.Selection(
         [('go_on', "Go on with the next document"), ('hold', "Hold the register")],

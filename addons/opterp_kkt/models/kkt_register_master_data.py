@@ -6,6 +6,7 @@ from odoo import api, fields, models
 from odoo.exceptions import ValidationError
 
 from ..core import registration_number, text
+from ..core.contact import as_email
 from ..core.document_error import DocumentError
 from ..core.ffd import RECEIPT
 from ..core.fiscal_data import TEST_DRIVES
@@ -41,6 +42,7 @@ class KktRegister(models.Model):
         'retail_place',
         'company_id.name',
         'company_id.vat',
+        'company_id.email',
         'receipt_property',
         'user_property_name',
         'user_property_value',
@@ -85,6 +87,7 @@ class KktRegister(models.Model):
             'registration_number': self._get_registration_number_problem(),
             'fiscal_drive_number': self._get_fiscal_drive_problem(),
             'receiver': self._get_receiver_problem(),
+            'sender': self._get_sender_problem(),
             'user': self._get_text_problem(self.company_id, 'name', 1048),
             'retail_address': self._get_text_problem(self, 'retail_address', 1009),
             'retail_place': self._get_text_problem(self, 'retail_place', 1187),
@@ -134,6 +137,15 @@ class KktRegister(models.Model):
                 "This register numbers and signs elsewhere, but %(ofd)s is spoken to by a protocol that brings no numbers back:"
                 " its documents would be held. Choose the register's own protocol there.",
                 ofd=self.ofd_id.name,
+            )
+
+    def _get_sender_problem(self):
+        if self.ofd_id and self._is_receiver('names_buyer') and not as_email(self.company_id.email):
+            return self.env._(
+                "%(ofd)s states the shop's e-mail address on each receipt, and %(company)s has none, or none of that form. Set it"
+                " on the company.",
+                ofd=self.ofd_id.name,
+                company=self.company_id.name,
             )
 
     def _check_inn(self):

@@ -137,5 +137,4 @@ class KktRegister(models.Model):
 
     def _get_day(self):
         """The day of a document that is numbered in this transaction: its time is the transaction's, as PostgreSQL tells it."""
-        now = self.env.cr.now().replace(tzinfo=UTC).timestamp() * 1000
-        return self._get_local_time(max(now, self.last_document_time)).date()
+        return self._get_local_time(self._get_time()).date()

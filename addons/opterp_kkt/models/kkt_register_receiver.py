@@ -1,9 +1,12 @@
 from odoo import api, models
 from odoo.exceptions import ValidationError
 
+from ..drivers import DRIVERS
+from ..transports import PROTOCOLS
+
 
 class KktRegister(models.Model):
-    """Who may receive its documents."""
+    """Who receives its documents: who may, and what a receiver that is a register itself does, or asks of each document."""
 
     _inherit = 'kkt.register'
 
@@ -20,3 +23,7 @@ class KktRegister(models.Model):
                         register=register.name,
                     )
                 )
+
+    def _is_receiver(self, trait):
+        """Whether a register elsewhere receives these documents that has this trait (see `transports/base.py`)."""
+        return not DRIVERS[self.driver].at_once and getattr(PROTOCOLS[self.sudo().ofd_id.protocol], trait)

@@ -52,16 +52,19 @@ class KktRegister(models.Model):
 
     def _get_shift_age(self):
         """How long the open shift lasts by the register's clock, which is never behind its last document."""
-        now = max(self.env.cr.now().replace(tzinfo=UTC).timestamp() * 1000, self.last_document_time)
-        return timedelta(milliseconds=now - self.shift_opened_time)
+        return timedelta(milliseconds=self._get_time() - self.shift_opened_time)
+
+    def _get_time(self):
+        """Now, by the register's clock: ms since 1970."""
+        return max(int(self.env.cr.now().replace(tzinfo=UTC).timestamp() * 1000), self.last_document_time)
 
     def _get_hours_left(self):
         """Of the open shift; below zero where nobody has closed it."""
         return round((LONGEST - self._get_shift_age()) / timedelta(hours=1), 1) if self.shift_id else None
 
     def _get_shift_report(self):
-        """What the till says of the shift; False where none is open."""
-        return bool(self.shift_id) and {
+        """What the till says of the shift; False where none is open, or nobody here has to close it."""
+        return bool(self.shift_id and not self._is_receiver('keeps_shifts')) and {
             'number': self.shift_id.number,
             'age': self._get_shift_age().total_seconds(),
             'refuses': self.on_shift_end == 'refuse',

@@ -82,7 +82,7 @@ class KktShift(models.Model):
     @api.depends('number')
     def _compute_display_name(self):
         for record in self:
-            number = record.number or record._get_report('shift_open').shift_number
+            number = record._get_number()
             record.display_name = self.env._("Shift %s", number) if number else self.env._("Shift (not numbered yet)")
 
     @api.ondelete(at_uninstall=False)
@@ -104,7 +104,7 @@ class KktShift(models.Model):
             opened = self.create(
                 {'register_id': register.id, 'fiscal_drive_number': register.fiscal_drive_number, 'opened_by': cashier}
             )
-            report = self.env['kkt.receipt']._issue_report(register, 'shift_open', opened)
+            report = opened._report('shift_open')
             opened.write({'number': report.shift_number, 'opened_at': register._get_last_moment()})
             register.write({'shift_id': opened.id, 'shift_opened_time': register.last_document_time})
         return opened
@@ -117,9 +117,22 @@ class KktShift(models.Model):
         register = self.register_id
         with self.env.cr.savepoint():
             self.write({'closed_by': cashier, **self._count()})
-            self.env['kkt.receipt']._issue_report(register, 'shift_close', self)
+            self._report('shift_close')
             self.closed_at = register._get_last_moment()
             register.write({'shift_id': False, 'shift_opened_time': 0})
+
+    def _report(self, document_type):
+        """The report of that kind; none where a register elsewhere keeps its shifts by itself: there only time passes."""
+        if not self.register_id._is_receiver('keeps_shifts'):
+            return self.env['kkt.receipt']._issue_report(self.register_id, document_type, self)
+        self.register_id.last_document_time = self.register_id._get_time()
+        return self.env['kkt.receipt']
+
+    def _get_number(self):
+        """Tag 1038: its own, that of the report on its opening, or that which the first of its documents brought."""
+        number = self.number or self._get_report('shift_open').shift_number
+        numbered = [('shift_id', '=', self.id), ('shift_number', '>', 0)]
+        return number or self.env['kkt.receipt'].search(numbered, order='id', limit=1).shift_number
 
     def _count(self):
         """The counters of this shift, of its drive, and of the rates that have no counters in the format."""

@@ -34,7 +34,7 @@ class KktShift(models.Model):
             'code': CLOSING,
             **{name: head[name] for name in ('user', 'userInn', 'kktRegId', 'retailPlaceAddress', 'retailPlace')},
             'dateTime': timegm(register._get_local(self.env.cr.now()).timetuple()),
-            'shiftNumber': self.number or self._get_report('shift_open').shift_number,
+            'shiftNumber': self._get_number(),
             'fiscalDriveNumber': self.fiscal_drive_number,
             'receiptQuantity': counters['totalReceiptBsoCount'],
             'shiftSumReports': counters,

@@ -207,7 +207,7 @@ class KktWatch(models.AbstractModel):
         return {
             register: (1, {'shift': register.shift_id.id, 'refuses': register.on_shift_end == 'refuse'})
             for register in registers
-            if register._get_shift_age() >= LATE
+            if register._get_shift_age() >= LATE and not register._is_receiver('keeps_shifts')
         }
 
     @api.model

@@ -219,8 +219,9 @@ class TestOfd(KktCommon, TransactionCase):
         arch = self.env['kkt.ofd'].with_user(self.fiscal_admin).get_view(view_type='form')['arch']
         for name, protocols, secret in (
             ('token', "['http']", "True"),
-            ('login', "['atol_web', 'parcel']", "False"),
-            ('password', "['atol_web', 'parcel']", "True"),
+            ('login', "['atol_web', 'atol_online', 'parcel']", "False"),
+            ('password', "['atol_web', 'atol_online', 'parcel']", "True"),
+            ('group_code', "['atol_online']", "False"),
         ):
             with self.subTest(name=name):
                 [node] = etree.fromstring(arch).xpath(f"//field[@name='{name}']")
