@@ -1,0 +1,126 @@
+# Part of OPTERP KKT. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""A register in the cloud, through ATOL Online (emulated): real Odoo, real crons, real HTTP. It fiscalises each receipt once and
+in order, when answers get lost after acceptance, when the queue is long, when the service goes down in the middle and when the
+token expires.
+"""
+
+import pytest
+from harness.contest import set_number
+from harness.processes import wait_until
+from harness.till import Client
+from ofd_emulator.cloud import LOGIN, get_drive
+
+GROUP, PASSWORD = "shop-1", "s3cr3t-Pa55word"
+DRIVE = get_drive(GROUP)
+SETTLED = """
+    SELECT r.fd_number, r.fiscal_sign, r.qr, r.document_type, r.total, r.state, r.pos_order_id, r.attempts
+      FROM kkt_receipt r JOIN kkt_register g ON g.id = r.register_id AND g.fiscal_drive_number = %s
+     ORDER BY r.queue_number
+"""
+WAITING = "SELECT count(*) FROM kkt_receipt WHERE state IN ('pending', 'sending') AND numbers_follow"
+
+
+@pytest.fixture
+def cloud(shop):
+    """A shop whose first till has a register in the cloud, and a host that delivers."""
+    host = shop.host(crons=4)
+    admin = Client(host)
+    for name in ("backoff_max", "misconfigured_pause"):
+        set_number(admin, name, 1)
+    [register] = admin.call("kkt.register", "search", [("pos_config_id", "=", shop.configs()[0])])
+    company = admin.call("kkt.register", "read", [register], ["company_id", "shift_id"])[0]
+    admin.call("res.company", "write", [company["company_id"][0]], {"email": "shop@example.com"})
+    if company["shift_id"]:
+        admin.call("kkt.register", "action_close_shift", [register])
+    shop.settle()
+    account = {"login": LOGIN, "password": PASSWORD, "group_code": GROUP}
+    url = f"{shop.ofd.url}/possystem/v5"
+    ofd = admin.call("kkt.ofd", "create", {"name": "The cloud", "protocol": "atol_online", "url": url, **account})
+    [breaker] = admin.call("kkt.ofd", "read", [ofd], ["breaker_id"])[0]["breaker_id"][:1]
+    admin.call("kkt.circuit.breaker", "write", [breaker], {"recovery_timeout": 2})
+    admin.call("kkt.register", "write", [register], {"driver": "remote", "fiscal_drive_number": DRIVE, "ofd_id": ofd})
+    shop.ofd.reset()
+    yield shop, shop.till(host)
+
+
+def assert_once_and_in_order(shop, orders):
+    """The drive has each receipt once, in the order of the queue, and the shop has the drive's numbers."""
+    accepted = [record for record in shop.ofd.history() if record["accepted"]]
+    on_drive = [(record["document_type"], record["total_sum"], record["fd_number"]) for record in accepted]
+    here = shop.database.query(SETTLED, DRIVE)
+    assert {row["state"] for row in here} == {"delivered"}
+    assert [("sell", row["total"], row["fd_number"]) for row in here] == on_drive, "no reports on shifts"
+    assert [row["pos_order_id"] for row in here] == [order["id"] for order in orders]
+    assert all(f"fn={DRIVE}&i={row['fd_number']}&fp={row['fiscal_sign']}" in row["qr"] for row in here)
+
+
+def test_each_receipt_once_and_in_order(cloud, report):
+    shop, till = cloud
+    with report.scenario("A register in the cloud: once and in order"):
+        orders = [till.sell() for _number in range(2)]
+        shop.settle()
+        shop.ofd.mode("drop", count=2)  # taken, and the answer is lost
+        orders += [till.sell() for _number in range(3)]
+        shop.settle()
+        shop.ofd.cloud(expire=True)
+        orders += [till.sell() for _number in range(2)]
+        shop.settle()
+        shop.ofd.cloud(queue_for=4)
+        orders += [till.sell() for _number in range(2)]
+        shop.settle()
+        assert_once_and_in_order(shop, orders)
+
+
+def test_it_goes_down_in_the_middle(cloud, report):
+    shop, till = cloud
+    with report.scenario("A register in the cloud: down in the middle"):
+        shop.ofd.cloud(queue_for=3600)
+        orders = [till.sell() for _number in range(3)]
+        wait_until(lambda: any(record["accepted"] for record in shop.ofd.history()), 300, "a document in its queue")
+        shop.ofd.kill()  # with the tokens that it gave
+        orders += [till.sell() for _number in range(2)]
+        assert shop.database.value(WAITING) == 5
+        shop.ofd.start()
+        shop.ofd.cloud(queue_for=0)
+        shop.settle()
+        assert_once_and_in_order(shop, orders)
+
+
+def test_what_waited_too_long_is_sent_under_another_id(cloud, report):
+    shop, till = cloud
+    with report.scenario("A register in the cloud: the queue is too long"):
+        shop.ofd.cloud(fails={"type": "timeout", "code": 1, "text": "Превышено время ожидания чека в очереди."})
+        orders = [till.sell() for _number in range(2)]
+        tries = "SELECT max(attempts) FROM kkt_receipt WHERE numbers_follow"
+        wait_until(lambda: (shop.database.value(tries) or 0) >= 4, 300, "several tries")
+        shop.ofd.mode("drop", count=1)  # the answer to one of them is lost
+        shop.ofd.cloud(fails=None)
+        shop.settle()
+        assert_once_and_in_order(shop, orders)
+        taken = [record["key"] for record in shop.ofd.history() if record["outcome"] in ("queued", "accepted")]
+        assert len(taken) == len(set(taken)) >= 5, "each external_id once"
+
+
+def test_a_document_that_is_not_ours_holds(cloud, report):
+    shop, till = cloud
+    with report.scenario("A register in the cloud: mismatch"):
+        shop.ofd.cloud(stated={"total": 1.0})
+        till.sell()
+        till.sell()
+        held = "SELECT hold_reason FROM kkt_delivery WHERE hold_cause IN ('mismatch', 'conflict')"
+        wait_until(lambda: shop.database.value(held), 300, "the hold")
+        assert "100 ≠" in shop.database.value(held)
+        assert len([record for record in shop.ofd.history() if record["accepted"]]) == 1
+
+
+def test_no_secret_is_on_a_page_or_in_the_log(cloud, report):
+    shop, till = cloud
+    with report.scenario("A register in the cloud: secrets"):
+        orders = [till.sell()]
+        shop.settle()
+        admin = Client(till.odoo)
+        [ofd] = admin.call("kkt.ofd", "search", [("protocol", "=", "atol_online")])
+        told = repr(admin.call("kkt.ofd", "read", [ofd])) + repr(admin.call("kkt.ofd", "action_test_connection", [ofd]))
+        logs = "".join(host.log.read_text(errors="replace") for host in shop.hosts)
+        assert PASSWORD not in told + logs
+        assert_once_and_in_order(shop, orders)
