@@ -4,7 +4,7 @@ export KKT_STARTED := $(shell date +%s)
 during := docker/services.sh during
 python := .run/venv/bin/python
 
-export ONLY
+export ONLY PROTOCOL
 
 .PHONY: help setup demo test run poc report proofs nemesis bench clean
 help: ## this list
@@ -13,7 +13,7 @@ help: ## this list
 setup: ## system packages, Odoo 19 and a Python environment, where missing
 	@docker/setup.sh
 
-demo: setup ## sell, cut the network, bring it back: the whole job in one run
+demo: setup ## sell, cut the network, bring it back: the whole job in one run; PROTOCOL=atol_web, atol_online: with such registers
 	@$(during) sh -c 'docker/database.sh demo && exec $(python) addons/opterp_kkt_tests/demo.py'
 
 test: setup ## every test, browser tours included; ONLY=poc_5 or a file's path: a part

@@ -2,7 +2,8 @@
 """The whole job in one run, `make demo`: two tills of the demo shop sell, the network to the OFD fails and comes back, and a
 report computed from what the OFD got says whether everything arrived, once and in order.
 
-It works on the demo shop itself, so that `make run` shows its receipts afterwards.
+It works on the demo shop itself, so that `make run` shows its receipts afterwards. With PROTOCOL=atol_web or atol_online each
+till has a register on the counter or in the cloud instead (emulated), which numbers and signs: in a copy of the shop.
 """
 
 import os
@@ -15,12 +16,16 @@ from datetime import UTC, datetime
 
 from harness import judge
 from harness.processes import RUN, ProcessDied, wait_until
+from harness.receivers import connect
 from harness.report import Scenario
 from harness.shop import UNFINISHED, read_receipts
 from harness.stack import Database, Emulator, Odoo, environment_dsn
-from harness.till import RpcError, Till
+from harness.till import Client, RpcError, Till
+from opterp_kkt.transports import PROTOCOLS
+from opterp_kkt.transports.atol_web import get_uuid
 
 CASHIER = {"login": "kassir", "password": "kassir"}
+TILLS = ("demo_pos_1", "demo_pos_2")
 RECOVERY_SECONDS = 5  # that the breaker stays open before it tries again; usually a minute
 PATIENCE = 120.0  # s, for a slow machine
 RECORD = "SELECT res_id FROM ir_model_data WHERE module = 'opterp_kkt' AND name = %s"
@@ -49,16 +54,17 @@ class DemoDatabase(Database):
 class Demo:
     """The shop, its cashier and its OFD: every step is told as it happens, `verdict` says what came of all."""
 
-    def __init__(self, scenario: Scenario):
+    def __init__(self, scenario: Scenario, protocol: str):
         self.tell = scenario.step
-        self.database = DemoDatabase()
-        self.ofd = Emulator(port=_port("KKT_OFD_PORT"), history_file=RUN / "ofd.jsonl")
+        self.protocol = protocol
+        self.is_usual = protocol == "http"
+        self.receivers = "the OFD" if self.is_usual else "the registers"
+        self.database = DemoDatabase() if self.is_usual else Database()
+        usual = {"port": _port("KKT_OFD_PORT"), "history_file": RUN / "ofd.jsonl" if self.is_usual else None}
+        self.ofds = [Emulator(**usual), *([] if self.is_usual else [Emulator() for _till in TILLS[1:]])]
         self.odoo = Odoo(self.database, port=_port("KKT_HTTP_PORT"), gevent_port=_port("KKT_GEVENT_PORT"))
         self.tills: list[Till] = []
         self.orders: list[int] = []
-        receipts = read_receipts(self.database)
-        self.settled_before = {receipt.key for receipt in receipts if receipt.state in ("delivered", "rejected")}
-        self.last_event = self.database.value(LAST_EVENT)
 
     def record(self, name: str) -> int:
         """The id of a record of the demo data."""
@@ -67,18 +73,34 @@ class Demo:
     @contextmanager
     def opened(self):
         """The OFD and the shop are there, with a breaker that recovers quickly."""
-        self.breaker = self.database.value("SELECT breaker_id FROM kkt_ofd WHERE id = %s", self.record("demo_ofd"))
-        usual = self.database.value("SELECT recovery_timeout FROM kkt_circuit_breaker WHERE id = %s", self.breaker)
         with ExitStack() as stack:
+            if not self.is_usual:
+                stack.enter_context(self.database)
+            receipts = read_receipts(self.database)
+            self.settled_before = {receipt.key for receipt in receipts if receipt.state in ("delivered", "rejected")}
+            self.last_event = self.database.value(LAST_EVENT)
+            for ofd in self.ofds:
+                stack.enter_context(ofd)
+            self.last_request = max((request["seq"] for request in self._get_history()), default=0)
+            stack.enter_context(self.odoo)
+            self.tell(f"{PROTOCOLS[self.protocol].label}, emulated, and Odoo are up: {self.ofds[0].url} and {self.odoo.url}")
+            self.breaker = self._connect()
+            usual = self.database.value("SELECT recovery_timeout FROM kkt_circuit_breaker WHERE id = %s", self.breaker)
             self.database.execute(SET_RECOVERY, RECOVERY_SECONDS, self.breaker)
             stack.callback(self.database.execute, SET_RECOVERY, usual, self.breaker)
-            stack.enter_context(self.ofd)
-            self.last_request = max((request["seq"] for request in self.ofd.history()), default=0)
-            stack.enter_context(self.odoo)
-            self.tell(f"The OFD (emulated) and Odoo are up: {self.ofd.url} and {self.odoo.url}")
-            self.tills = [Till(self.odoo, self.record(name), **CASHIER) for name in ("demo_pos_1", "demo_pos_2")]
+            self.tills = [Till(self.odoo, self.record(name), **CASHIER) for name in TILLS]
             self.tell("The cashier has opened two tills: " + " and ".join(till.config["name"] for till in self.tills))
             yield self
+
+    def _connect(self) -> int:
+        """The breaker of what receives the first till's documents. Each till has a register of its own, if it is not emulated."""
+        if self.is_usual:
+            return self.database.value("SELECT breaker_id FROM kkt_ofd WHERE id = %s", self.record("demo_ofd"))
+        admin, breakers = Client(self.odoo), []
+        for number, (ofd, name) in enumerate(zip(self.ofds, TILLS, strict=True), 1):
+            [register] = admin.call("kkt.register", "search", [("pos_config_id", "=", self.record(name))])
+            breakers.append(connect(admin, register, ofd, self.protocol, number))
+        return breakers[0]
 
     # -- what the cashier does -------------------------------------------------------------------------------------------
 
@@ -86,7 +108,10 @@ class Demo:
         """Tell of an order that was just paid, and of the receipts that it has."""
         self.orders.append(row["id"])
         receipts = self.database.query(RECEIPTS, row["id"])
-        documents = ", ".join(f"{r['operation']} FD {r['fd_number']} ({r['total'] / 100:,.2f})" for r in receipts)
+        numbers = {
+            r["fd_number"]: f" FD {r['fd_number']}" for r in receipts if r["fd_number"]
+        }  # not yet, where it signs elsewhere
+        documents = ", ".join(f"{r['operation']}{numbers.get(r['fd_number'], '')} ({r['total'] / 100:,.2f})" for r in receipts)
         self.tell(f"  {till.config['name']}: {what} in {1000 * till.seconds[-1]:.0f} ms: {documents}")
         return row
 
@@ -106,6 +131,14 @@ class Demo:
         return self.sold(till, till.exchange(row, [till.line(product) for product in products]), "exchanged goods")
 
     # -- what the machine does -------------------------------------------------------------------------------------------
+
+    def cut(self):
+        for ofd in self.ofds:
+            ofd.stop()
+
+    def bring_back(self):
+        for ofd in self.ofds:
+            ofd.start()
 
     def waiting(self) -> int:
         return self.database.value(UNFINISHED)
@@ -130,6 +163,12 @@ class Demo:
                 f"  {event['happened_at']:%H:%M:%S} UTC: breaker {event['from_state']} → {event['to_state']} ({event['reason']})"
             )
 
+    def _get_history(self, keys=()) -> list[dict]:
+        """What all of them got, by our keys: what a register knows a document by follows from its key."""
+        own = {get_uuid(key, 0): key for key in keys}
+        history = judge.merged({ofd.url: ofd.history() for ofd in self.ofds})
+        return [request | {"key": own.get(request["key"], request["key"]), "epoch": request["epoch"] or 0} for request in history]
+
     # -- what came of it -------------------------------------------------------------------------------------------------
 
     def verdict(self) -> list[tuple[str, str, list[str]]]:
@@ -138,7 +177,7 @@ class Demo:
         keys = {receipt.key for receipt in receipts}
         history = [
             request
-            for request in self.ofd.history()
+            for request in self._get_history(keys)
             if request["key"] in keys or request["seq"] > self.last_request and request["key"] not in self.settled_before
         ]
         delivered = [receipt for receipt in receipts if receipt.state == "delivered"]
@@ -154,7 +193,7 @@ class Demo:
             ),
             (
                 "delivered",
-                f"{len(set(accepted))} accepted by the OFD, {len(delivered)} acknowledged here",
+                f"{len(set(accepted))} accepted by {self.receivers}, {len(delivered)} acknowledged here",
                 judge.accepted_exactly_once(history, receipts) + judge.rejected_only_when_refused(history, receipts),
             ),
             ("duplicates", f"{repeated} accepted twice", judge.bytes_never_change(history)),
@@ -185,7 +224,7 @@ def story(demo: Demo):
     demo.sale(1, "СОЛ-201")
     demo.delivered()
 
-    demo.ofd.stop()
+    demo.cut()
     demo.tell("The network is cut. Selling goes on, receipts wait:")
     lenses = demo.sale(0, "ЛИН-302", "ЛИН-302", card=True)
     demo.sale(1, "ОПР-103")
@@ -194,7 +233,7 @@ def story(demo: Demo):
     demo.refund(1, lenses)
     demo.tell(f"{demo.waiting()} receipts wait in the database")
 
-    demo.ofd.start()
+    demo.bring_back()
     demo.tell("The network is back. Nobody has to do anything:")
     demo.delivered()
     demo.breaker_story()
@@ -222,7 +261,10 @@ def _port(variable: str) -> int:
 
 
 def main():
-    demo = Demo(Scenario("demo"))
+    protocol = os.environ.get("PROTOCOL") or "http"
+    if protocol not in PROTOCOLS:
+        sys.exit(f"STOPPED: there is no PROTOCOL={protocol}, but {', '.join(PROTOCOLS)}")
+    demo = Demo(Scenario("demo"), protocol)
     try:
         with demo.opened():
             story(demo)
@@ -232,9 +274,11 @@ def main():
     except KeyboardInterrupt:
         sys.exit(130)
     passed = report(findings)
+    if not demo.is_usual:
+        sys.exit(not passed)
     print(
         f"`make run` opens this shop: {demo.odoo.url} (kassir / kassir sells, admin / admin sees all),\n"
-        f"and the page of what the OFD got: {demo.ofd.url}"
+        f"and the page of what the OFD got: {demo.ofds[0].url}"
     )
     sys.exit(not passed)
 

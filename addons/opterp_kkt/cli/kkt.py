@@ -72,6 +72,8 @@ class Kkt(Command):
         head = register.head_id
         return {
             'register': register.name,
+            'drive': register.fiscal_drive_number,
+            'receiver': f"{register.ofd_id.name} ({register.ofd_id.protocol})",
             'waiting': register.pending_count,
             'oldest': register.oldest_pending_at or None,
             'rejected': register.rejected_count,
@@ -82,7 +84,7 @@ class Kkt(Command):
             'delivered_by': register.delivery_holder or None,
             'epoch': register.delivery_epoch,
             'archived': not register.active,
-            'shift': register.shift_id.number or None,
+            'shift': register.shift_id and register.shift_id._get_number() or None,
             'hours_left': register._get_hours_left(),
             'waits_for': register.queue_condition or None,
             'tries': head.attempts,

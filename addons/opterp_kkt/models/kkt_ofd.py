@@ -189,10 +189,26 @@ class KktOfd(models.Model):
             'params': {
                 'type': 'success' if good else 'danger',
                 'title': self._describe(answer),
-                'message': self._describe_device(answer.device) if answer.device else "" if good else answer.message,
+                'message': self._describe_good(answer) if good else answer.message,
                 'sticky': not good or bool(answer.device),
             },
         }
+
+    def _describe_good(self, answer):
+        """How fast it was, what it took of what is no secret, and what a register says of itself."""
+        credentials = self.sudo().credentials or {}
+        taken = [
+            f"{self._describe_credentials([name])[0]} {credentials[name]}"
+            for name in self._get_credential_names()
+            if name in credentials and not self._is_secret(name)
+        ]
+        return " ".join(
+            [
+                self.env._("Answered in %s ms.", round(1000 * answer.duration)),
+                *([self.env._("Accepted: %s.", ", ".join(taken))] if taken else []),
+                *([self._describe_device(answer.device)] if answer.device else []),
+            ]
+        )
 
     def _check_may_operate(self):
         """What changes no setting is open to the fiscal administrators of every company that uses the OFD."""
