@@ -1,7 +1,7 @@
 {
     'name': "Fiscal Receipts (54-FZ)",
     'summary': "Every sale in Point of Sale becomes a fiscal receipt and reaches the OFD once and in order",
-    'version': '19.0.1.3.0',
+    'version': '19.0.1.4.0',
     'category': 'Sales/Point of Sale',
     'author': "OPTERP",
     'maintainers': ['opterp'],

@@ -13,6 +13,8 @@ class Parcel:
 
     label = "Parcel (tests only)"
     is_register = False
+    keeps_shifts = False
+    names_buyer = False
     credentials = (Credential('login', "Login", secret=False), Credential('password', "Password"))
 
     @staticmethod

@@ -4,6 +4,7 @@ from datetime import timedelta
 from odoo.tests import tagged
 
 from .common import KktSaleCommon
+from .test_correction import CorrectionCommon
 
 DRIVE = '8710000100000001'
 
@@ -78,12 +79,16 @@ class TestCloud(KktSaleCommon):
         receipt.action_retry()
         self.assertEqual(receipt.state, 'pending')
 
-    def test_a_receipt_without_a_contact_is_corrected_there(self):
-        self.ofd.protocol = 'atol_web'
-        receipt = self._sell_receipt()
-        self.assertNotIn('buyerPhoneOrAddress', receipt._get_document())
-        self.ofd.protocol = 'atol_online'
-        self.assertEqual(
-            self.register._get_contact_values(None, None),
-            {'buyerPhoneOrAddress': "shop@example.com", 'sellerAddress': "shop@example.com"},
-        )
+
+@tagged('post_install', '-at_install')
+class TestCloudCorrection(CorrectionCommon):
+    def test_a_receipt_that_named_nobody_is_corrected_there(self):
+        self.assertNotIn('buyerPhoneOrAddress', self.receipt._get_document())
+        self.company.email = "shop@example.com"
+        self.register.action_close_shift()
+        ofd = self._create_ofd(protocol='atol_online')
+        self.register.write({'driver': 'remote', 'fiscal_drive_number': DRIVE, 'ofd_id': ofd.id})
+        documents = self._correct_rate()
+        self.assertEqual(documents.mapped('protocol'), ['atol_online'] * 2)
+        for document in documents:
+            self.assertEqual(document._get_document()['buyerPhoneOrAddress'], "shop@example.com")

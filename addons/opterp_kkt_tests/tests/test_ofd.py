@@ -294,6 +294,7 @@ class TestOfd(KktCommon, TransactionCase):
             shown = self._test_connection(url, TOKEN)
         self.assertEqual(shown['type'], 'success', shown)
         self.assertFalse(shown['sticky'])
+        self.assertRegex(shown['message'], r"^Answered in [0-9]+ ms\.$")
 
     def test_connection_to_a_register_tells_what_it_is_and_what_differs(self):
         self.env.company.vat = '7700123459'
@@ -309,6 +310,18 @@ class TestOfd(KktCommon, TransactionCase):
             self.assertIn(words, shown['message'])
         self.assertEqual(wrong['type'], 'danger')
         self.assertNotIn("wr0ng", str(wrong))
+
+    def test_connection_to_the_cloud_tells_what_was_accepted(self):
+        values = {'protocol': 'atol_online', 'login': "kkt", 'password': TOKEN, 'group_code': "shop-1"}
+        with running_ofd('--token', TOKEN) as url:
+            shown = self._test_connection(f'{url}/possystem/v5', **values)
+            wrong = self._test_connection(f'{url}/possystem/v5', **{**values, 'password': "wr0ng"})
+            astray = self._test_connection(url, **values)
+        self.assertEqual(shown['type'], 'success', shown)
+        self.assertRegex(shown['message'], r"^Answered in [0-9]+ ms\. Accepted: Login kkt, Group Code shop-1\.$")
+        self.assertEqual((wrong['type'], wrong['message']), ('danger', "12: Неверный логин или пароль"))
+        self.assertEqual((astray['type'], astray['message']), ('danger', "HTTP 404, application/json"))
+        self.assertNotIn(TOKEN, str([shown, wrong, astray]))
 
     def test_an_emulated_register_sends_nothing_to_a_real_one(self):
         self.env.company.vat = '7700123459'

@@ -1,6 +1,10 @@
+from dataclasses import replace
+
 from odoo.tests import tagged
 
-from .delivering import BLOCKED, FAILED, PROCESSING, REFUSED, DeliveryCommon
+from odoo.addons.opterp_kkt.transports import Answer, Outcome
+
+from .delivering import BLOCKED, FAILED, PROCESSING, REFUSED, DeliveryCommon, Receiver
 
 
 @tagged('post_install', '-at_install')
@@ -43,6 +47,57 @@ class TestProcessing(DeliveryCommon):
         self._deliver()
         self.assertEqual(receipt.state, 'delivered')
         self.assertEqual(self.receiver.sent[0], self.receiver.sent[1], "the same bytes under the same key")
+
+
+class Silent(Receiver):
+    """One that tells nothing by a key: only sending the same again tells. It knows what it gave an id to."""
+
+    def __init__(self):
+        super().__init__()
+        self.asked = []
+
+    def lookup(self, document):
+        self.asked.append(document.ofd_id)
+        return PROCESSING if document.ofd_id else Answer(Outcome.UNKNOWN, message="only sending it again tells", resend=True)
+
+
+@tagged('post_install', '-at_install')
+class TestResend(DeliveryCommon):
+    """A receiver that can be asked for what it gave an id to, and for nothing else."""
+
+    def setUp(self):
+        super().setUp()
+        self.receiver = Silent()
+        self.receipt = self._sell_receipt()
+        self.receiver.verdicts[self.receipt.idempotency_key] = FAILED
+        self._deliver()
+
+    def test_a_lost_answer_is_asked_for_by_sending_the_same(self):
+        self.assertTrue(self.receipt.in_doubt)
+        self.receiver.verdicts.clear()
+        self._deliver()
+        self.assertEqual(self.receipt.state, 'delivered')
+        self.assertEqual(self.receiver.sent[0], self.receiver.sent[1], "the same bytes under the same key")
+        self.assertEqual(self.receiver.asked, [""])
+
+    def test_who_only_asks_sends_nothing(self):
+        self.worker.try_once(self.register, only_ask=True)
+        self.env.invalidate_all()
+        self.assertEqual(len(self.receiver.sent), 1)
+        self.assertRecordValues(self.receipt, [{'state': 'pending', 'in_doubt': True, 'absent': False}])
+
+    def test_nor_is_it_sent_where_it_no_longer_goes(self):
+        self.register.ofd_id = self._create_ofd(name="Another")
+        self._deliver()
+        self.assertEqual(len(self.receiver.sent), 1)
+        self.assertTrue(self.receipt.in_doubt)
+
+    def test_the_id_that_it_gave_is_kept_and_asked_for(self):
+        self.receiver.verdicts[self.receipt.idempotency_key] = replace(PROCESSING, ofd_id="id-7")
+        self._deliver(count=3)
+        self.assertEqual(self.receipt.ofd_document_id, "id-7")
+        self.assertEqual(self.receiver.asked, ["", "id-7", "id-7"], "although the answers in between name none")
+        self.assertEqual(len(self.receiver.sent), 2)
 
 
 @tagged('post_install', '-at_install')
