@@ -14,6 +14,7 @@ import time
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 
+import harness.product  # noqa: F401  (the product's package without Odoo)
 from harness import judge
 from harness.processes import RUN, ProcessDied, wait_until
 from harness.receivers import connect
