@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 import harness.product  # noqa: F401  (the product's package without Odoo)
 from harness import judge
 from harness.processes import RUN, ProcessDied, wait_until
-from harness.receivers import connect
+from harness.receivers import connect, get_receiver
 from harness.report import Scenario
 from harness.shop import UNFINISHED, read_receipts
 from harness.stack import Database, Emulator, Odoo, environment_dsn
@@ -61,11 +61,17 @@ class Demo:
         self.is_usual = protocol == "http"
         self.receivers = "the OFD" if self.is_usual else "the registers"
         self.database = DemoDatabase() if self.is_usual else Database()
-        usual = {"port": _port("KKT_OFD_PORT"), "history_file": RUN / "ofd.jsonl" if self.is_usual else None}
-        self.ofds = [Emulator(**usual), *([] if self.is_usual else [Emulator() for _till in TILLS[1:]])]
+        self.ofds = (
+            [Emulator(port=_port("KKT_OFD_PORT"), history_file=RUN / "ofd.jsonl")] if self.is_usual else self._get_registers()
+        )
         self.odoo = Odoo(self.database, port=_port("KKT_HTTP_PORT"), gevent_port=_port("KKT_GEVENT_PORT"))
         self.tills: list[Till] = []
         self.orders: list[int] = []
+
+    def _get_registers(self) -> list[Emulator]:
+        """One for each till; the first where an OFD is otherwise."""
+        ports = [_port("KKT_OFD_PORT"), *[None for _till in TILLS[1:]]]
+        return [Emulator(port=port, drive=get_receiver(self.protocol, number).drive) for number, port in enumerate(ports, 1)]
 
     def record(self, name: str) -> int:
         """The id of a record of the demo data."""

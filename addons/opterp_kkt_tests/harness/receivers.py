@@ -1,7 +1,6 @@
 # Part of OPTERP KKT. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 """Registers that are no emulated ones of ours: what each protocol needs for one that an emulator stands in for."""
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 from harness.stack import Emulator
@@ -17,7 +16,6 @@ class Receiver(NamedTuple):
     drive: str
     path: str
     credentials: dict[str, str]
-    prepare: Callable[[Emulator], None]
 
 
 def get_receiver(protocol: str, number: int) -> Receiver:
@@ -25,20 +23,14 @@ def get_receiver(protocol: str, number: int) -> Receiver:
     drive, group = f"871000010000000{number}", f"shop-{number}"
     account = {"password": PASSWORD}
     return {
-        "atol_web": Receiver(drive, "", {"login": register.LOGIN, **account}, lambda emulator: emulator.device(drive=drive)),
-        "atol_online": Receiver(
-            cloud.get_drive(group),
-            "/possystem/v5",
-            {"login": cloud.LOGIN, **account, "group_code": group},
-            lambda emulator: None,
-        ),
+        "atol_web": Receiver(drive, "", {"login": register.LOGIN, **account}),
+        "atol_online": Receiver(cloud.get_drive(group), "/possystem/v5", {"login": cloud.LOGIN, **account, "group_code": group}),
     }[protocol]
 
 
 def connect(admin: Client, register_id: int, emulator: Emulator, protocol: str, number: int = 1) -> int:
-    """Have a register number and sign at an emulator, over that protocol. Return its breaker."""
+    """Have a register number and sign at an emulator, which has its drive, over that protocol. Return its breaker."""
     receiver = get_receiver(protocol, number)
-    receiver.prepare(emulator)
     known = admin.call("kkt.register", "read", [register_id], ["company_id"])[0]
     admin.call("res.company", "write", [known["company_id"][0]], {"email": "shop@example.com"})
     values = {"name": f"Register {number}", "protocol": protocol, "url": emulator.url + receiver.path, **receiver.credentials}

@@ -338,9 +338,10 @@ class Emulator(Server):
     does.
     """
 
-    def __init__(self, *, port: int | None = None, history_file: Path | None = None, token: str = ""):
+    def __init__(self, *, port: int | None = None, history_file: Path | None = None, token: str = "", drive: str = ""):
         super().__init__("ofd", port=port)
         self.token = token
+        self.drive = drive
         self.url = f"http://127.0.0.1:{self.port}"
         self.history_file = history_file or new_file("ofd", ".jsonl")
 
@@ -356,6 +357,7 @@ class Emulator(Server):
             "--history",
             str(self.history_file),
             *(["--token", self.token] if self.token else []),
+            *(["--drive", self.drive] if self.drive else []),
         ]
 
     def environment(self):

@@ -14,7 +14,7 @@ from .cloud import Cloud
 from .exchange import Answer, Request, to_json
 from .faults import Fault
 from .history import History, Record
-from .register import Register
+from .register import DRIVE, Register
 
 OUTCOMES = {
     400: "refused",
@@ -48,12 +48,12 @@ class Ofd:
     that is not written.
     """
 
-    def __init__(self, history: History, token: str = ""):
+    def __init__(self, history: History, token: str = "", drive: str = DRIVE):
         self._history = history
         self._token = token
         self._lock = threading.Lock()
         self._orders = 0
-        self._dialects = {"register": Register(history, token), "cloud": Cloud(history, token)}
+        self._dialects = {"register": Register(history, token, drive), "cloud": Cloud(history, token)}
         self._forget_orders()
 
     # -- requests under /v1 ----------------------------------------------------------------------------------

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .history import History, Record
 
 LOGIN = "kkt"
+DRIVE = "8710000100000001"
 OPERATIONS = {"sell": 1, "sellReturn": 2, "buy": 3, "buyReturn": 4}
 SETTLEMENTS = OPERATIONS | {f"{name}Correction": number for name, number in OPERATIONS.items()}
 MOSCOW = timezone(timedelta(hours=3))
@@ -40,7 +41,6 @@ CONDITIONS = {  # orders -> their defaults
     "not_printed": False,
     "blocked": False,  # the queue has lost sight of what it was told
     "stated": {},  # what differs in the fiscalParams that are told
-    "drive": "8710000100000001",
 }
 ERRORS = {
     44: "Нет бумаги",
@@ -62,8 +62,9 @@ class TaskError(Exception):
 class Register:
     """One device; the OFD holds its lock around every call."""
 
-    def __init__(self, history: History, token: str):
+    def __init__(self, history: History, token: str, drive: str):
         self._history = history
+        self._drive = drive
         self._authorization = f"Basic {b64encode(f'{LOGIN}:{token}'.encode()).decode()}" if token else None
         self.forget_orders()
 
@@ -153,7 +154,7 @@ class Register:
             self._is["shift_expired"] = False
         params = self._sign(task, number, shift, receipt)
         facts |= {
-            "accepted": True, "fd_number": number, "register": self._is["drive"], "server_time": int(time.time() * 1000),
+            "accepted": True, "fd_number": number, "register": self._drive, "server_time": int(time.time() * 1000),
             "ofd_id": params["fiscalDocumentSign"],
         }  # fmt: skip
         return {"type": task["type"], "fiscalParams": params, "warnings": {"notPrinted": bool(self._is["not_printed"])}}
@@ -173,13 +174,13 @@ class Register:
                 raise TaskError(code, ERRORS.get(code, "Ошибка"))
 
     def _sign(self, task, number, shift, receipt):
-        sign = int.from_bytes(hashlib.sha256(f"{self._is['drive']}{number}".encode()).digest()[:4], "big")
+        sign = int.from_bytes(hashlib.sha256(f"{self._drive}{number}".encode()).digest()[:4], "big")
         return {
             "fiscalDocumentDateTime": datetime.now(MOSCOW).isoformat(timespec="seconds"),
             "fiscalDocumentNumber": number,
             "fiscalDocumentSign": str(sign),
             "fiscalReceiptNumber": receipt,
-            "fnNumber": self._is["drive"],
+            "fnNumber": self._drive,
             "registrationNumber": "0000000001002292",
             "shiftNumber": shift,
             "fnsUrl": "www.nalog.gov.ru",
@@ -192,7 +193,7 @@ class Register:
         state = "expired" if self._is["shift_expired"] else "closed" if last == "closeShift" else "opened"
         told = {
             "getDeviceInfo": {"deviceInfo": {"modelName": "АТОЛ 27Ф (эмулятор)", "firmwareVersion": "5.8.30", "serial": "00106"}},
-            "getFnInfo": {"fnInfo": {"serial": self._is["drive"], "validityDate": "2027-12-31", "livePhase": "fiscalMode"}},
+            "getFnInfo": {"fnInfo": {"serial": self._drive, "validityDate": "2027-12-31", "livePhase": "fiscalMode"}},
             "getShiftStatus": {"shiftStatus": {"state": state, "number": params["shiftNumber"]}},
             "getRegistrationInfo": {
                 "device": {"registrationNumber": "0000000001002292"},
