@@ -7,11 +7,10 @@ token expires.
 import pytest
 from harness.contest import set_number
 from harness.processes import wait_until
+from harness.receivers import PASSWORD, connect, get_receiver
 from harness.till import Client
-from ofd_emulator.cloud import LOGIN, get_drive
 
-GROUP, PASSWORD = "shop-1", "s3cr3t-Pa55word"
-DRIVE = get_drive(GROUP)
+DRIVE = get_receiver("atol_online", 1).drive
 SETTLED = """
     SELECT r.fd_number, r.fiscal_sign, r.qr, r.document_type, r.total, r.state, r.pos_order_id, r.attempts
       FROM kkt_receipt r JOIN kkt_register g ON g.id = r.register_id AND g.fiscal_drive_number = %s
@@ -28,17 +27,10 @@ def cloud(shop):
     for name in ("backoff_max", "misconfigured_pause"):
         set_number(admin, name, 1)
     [register] = admin.call("kkt.register", "search", [("pos_config_id", "=", shop.configs()[0])])
-    company = admin.call("kkt.register", "read", [register], ["company_id", "shift_id"])[0]
-    admin.call("res.company", "write", [company["company_id"][0]], {"email": "shop@example.com"})
-    if company["shift_id"]:
+    if admin.call("kkt.register", "read", [register], ["shift_id"])[0]["shift_id"]:
         admin.call("kkt.register", "action_close_shift", [register])
     shop.settle()
-    account = {"login": LOGIN, "password": PASSWORD, "group_code": GROUP}
-    url = f"{shop.ofd.url}/possystem/v5"
-    ofd = admin.call("kkt.ofd", "create", {"name": "The cloud", "protocol": "atol_online", "url": url, **account})
-    [breaker] = admin.call("kkt.ofd", "read", [ofd], ["breaker_id"])[0]["breaker_id"][:1]
-    admin.call("kkt.circuit.breaker", "write", [breaker], {"recovery_timeout": 2})
-    admin.call("kkt.register", "write", [register], {"driver": "remote", "fiscal_drive_number": DRIVE, "ofd_id": ofd})
+    connect(admin, register, shop.ofd, "atol_online")
     shop.ofd.reset()
     yield shop, shop.till(host)
 
