@@ -222,7 +222,9 @@ class KktOfd(models.Model):
     def _describe(self, answer):
         """What an answer to a test means for the shop."""
         texts = {
-            Outcome.ABSENT: self.env._("The OFD answers and accepts our credentials"),
+            Outcome.ABSENT: self.env._("The register answers and accepts our credentials")
+            if self._is_register()
+            else self.env._("The OFD answers and accepts our credentials"),
             Outcome.MISCONFIGURED: self.env._("The OFD does not accept our credentials or does not know this address"),
             Outcome.THROTTLED: self.env._("The OFD asks us to wait"),
             Outcome.PROCESSING: self.env._("The register is busy and did not answer in time. Try again in a moment"),

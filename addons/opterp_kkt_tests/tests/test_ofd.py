@@ -317,7 +317,7 @@ class TestOfd(KktCommon, TransactionCase):
             shown = self._test_connection(f'{url}/possystem/v5', **values)
             wrong = self._test_connection(f'{url}/possystem/v5', **{**values, 'password': "wr0ng"})
             astray = self._test_connection(url, **values)
-        self.assertEqual(shown['type'], 'success', shown)
+        self.assertEqual((shown['type'], shown['title']), ('success', "The register answers and accepts our credentials"))
         self.assertRegex(shown['message'], r"^Answered in [0-9]+ ms\. Accepted: Login kkt, Group Code shop-1\.$")
         self.assertEqual((wrong['type'], wrong['message']), ('danger', "12: Неверный логин или пароль"))
         self.assertEqual((astray['type'], astray['message']), ('danger', "HTTP 404, application/json"))
