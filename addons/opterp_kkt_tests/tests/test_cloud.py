@@ -51,7 +51,7 @@ class TestCloud(KktSaleCommon):
         self.assertNotEqual(receipt.shift_id, first, "the next one, for the counters of a day")
         self.assertEqual(self._sell_receipt().shift_id, receipt.shift_id)
 
-    def test_a_report_for_the_counter_is_not_made_for_it(self):
+    def test_at_the_counter_there_are_reports_again(self):
         self.ofd.protocol = 'atol_web'
         self.register.action_close_shift()
         self.register.action_open_shift()
