@@ -80,7 +80,8 @@ def test_payload_is_what_it_was_byte_for_byte():
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_an_envelope_can_be_opened(protocol):
-    document, _fiscal_data = Emulator().sign(BODY, NUMBERS)
+    somebody = {"buyerPhoneOrAddress": "a@example.com", "sellerAddress": "shop@example.com"}
+    document, _fiscal_data = Emulator().sign({**BODY, **somebody}, NUMBERS)
     payload = PROTOCOLS[protocol].encode(get_contents(document))
     assert PROTOCOLS[protocol].decode(payload) == get_contents(document)
     assert translate(payload, protocol, protocol) == payload
@@ -117,5 +118,5 @@ def test_a_register_elsewhere_leaves_numbers_and_sign_to_the_answer():
 def test_only_real_drivers_are_offered():
     assert {name: driver.label for name, driver in DRIVERS.items()} == {
         "emulator": "Emulated register (tests only)",
-        "remote": "Register on the counter",
+        "remote": "Register on the counter or in the cloud",
     }
