@@ -1,7 +1,6 @@
 from odoo import api, models
 from odoo.exceptions import ValidationError
 
-from ..drivers import DRIVERS
 from ..transports import PROTOCOLS
 
 
@@ -26,4 +25,4 @@ class KktRegister(models.Model):
 
     def _is_receiver(self, trait):
         """Whether a register elsewhere receives these documents that has this trait (see `transports/base.py`)."""
-        return not DRIVERS[self.driver].at_once and getattr(PROTOCOLS[self.sudo().ofd_id.protocol], trait)
+        return self.driver != 'emulator' and getattr(PROTOCOLS[self.sudo().ofd_id.protocol], trait)
