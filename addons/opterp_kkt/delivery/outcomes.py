@@ -59,7 +59,7 @@ class Claim:
     fiscal_drive_number: str | None = None
     total: int | None = None
     operation_type: str | None = None
-    ofd_id: str | None = None  # that the latest answer about it brought
+    ofd_id: str = ""  # that the latest answer about it brought
     only_ask: bool = False  # a person wants to know, nothing is sent
 
     @classmethod

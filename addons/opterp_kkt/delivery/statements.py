@@ -79,7 +79,7 @@ _CLAIMED = f"""
      WHERE r.id = head.id AND r.state = head.state
  RETURNING r.id, r.idempotency_key, r.protocol, r.payload, r.attempts, r.in_doubt, r.failures, r.lone_failures, r.failed_lookups,
            r.last_error, head.tried_at, head.elsewhere, COALESCE(r.numbers_follow, FALSE) AS numbers_follow, r.total,
-           r.operation_type, r.ofd_document_id AS ofd_id, CASE WHEN r.numbers_follow THEN
+           r.operation_type, COALESCE(r.ofd_document_id, '') AS ofd_id, CASE WHEN r.numbers_follow THEN
                (SELECT s.fiscal_drive_number FROM kkt_shift s WHERE s.id = r.shift_id) END AS fiscal_drive_number"""
 
 # … with a breaker that is closed, or disabled. FOR SHARE waits for one that is about to open, so that nothing starts afterwards.

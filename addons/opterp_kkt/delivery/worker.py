@@ -255,9 +255,7 @@ class Worker:
         """Send a document. If it may have arrived before, ask for it first; both together are one outcome."""
         transport, tries = self._get_transport(queue), self.settings.poison_tries
         try:
-            document = Document(
-                claim.idempotency_key, self._get_payload(ownership, queue, claim), ownership.epoch, claim.ofd_id or ""
-            )
+            document = Document(claim.idempotency_key, self._get_payload(ownership, queue, claim), ownership.epoch, claim.ofd_id)
         except EnvelopeError as error:
             return unwritable(error)
         asked = None
