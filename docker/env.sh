@@ -17,6 +17,8 @@ export ODOO_RC=$KKT_HOME/odoo.conf
 export ODOO_ADDONS_PATH=$KKT_HOME/addons ODOO_DATA_DIR=$KKT_HOME/.run/data
 export ODOO_HTTP_PORT=$KKT_HTTP_PORT ODOO_GEVENT_PORT=$KKT_GEVENT_PORT
 export ODOO_KKT_REDIS_URL=redis://127.0.0.1:$KKT_REDIS_PORT/0
+# Odoo is two thousand files: translated by its first start, not by each.
+unset PYTHONDONTWRITEBYTECODE
 
 case :$PATH: in
     *":$KKT_HOME/.run/venv/bin:"*) ;;
