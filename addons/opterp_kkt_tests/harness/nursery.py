@@ -1,7 +1,7 @@
 # Part of OPTERP KKT. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 """Odoo processes that are there at once. Nine tenths of an Odoo's start is the import of Odoo's own modules: the nursery has
 done that once, and forks. What it forks is an operating-system process as any other, with a process group, a registry and
-connections of its own; our addons it imports itself.
+connections of its own; our addons it imports itself. Under clocks that are wrong (`stack.Clock`) there is a nursery of its own.
 
 This file is both sides: who asks (`launch`), and, run as a program, the nursery.
 """
@@ -21,27 +21,28 @@ from pathlib import Path
 
 ROOT = Path(__file__).absolute().parents[3]
 INSTALLED = "SELECT name FROM ir_module_module WHERE state = 'installed' AND name NOT LIKE 'opterp_kkt%%' ORDER BY name"
-AT_START = {"LD_PRELOAD", "ODOO_ADDONS_PATH"}  # a library, and the addons' path, count at a program's start only
-_open: list["Nursery"] = []
+AT_START = ("LD_PRELOAD", "PYTHONPATH", "FAKETIME")  # what counts at a program's start: who forks has it already
+_open: list[dict[str | None, "Nursery"]] = []  # by the library that is preloaded
 
 
 @contextmanager
 def opened():
-    """Have `launch` take its processes from a nursery, for the block."""
-    nursery = Nursery()
-    _open.append(nursery)
+    """Have `launch` take its processes from nurseries, for the block."""
+    nurseries = {}
+    _open.append(nurseries)
     try:
         yield
     finally:
-        _open.remove(nursery)
+        _open.remove(nurseries)
 
 
 def launch(database, arguments: list[str], environment: dict[str, str], log: Path, output: Path | None = None):
     """Start `odoo` with these arguments, and these variables beside our own, for a database; what it prints goes to `log`, or
     to `output` and only its errors to `log`. Return what is like a Popen: `pid`, `poll`, `wait`, `returncode`.
     """
-    if _open and not AT_START & set(environment):
-        return _open[-1].fork(database, arguments, environment, log, output or log)
+    if _open and "ODOO_ADDONS_PATH" not in environment:  # other addons are found at a program's start only
+        nursery = _open[-1].setdefault(environment.get("LD_PRELOAD"), Nursery())
+        return nursery.fork(database, arguments, environment, log, output or log)
     with log.open("ab") as errors, (output or log).open("ab") as out:
         return subprocess.Popen(
             ["odoo", *arguments],
@@ -64,14 +65,15 @@ class Nursery:
     def fork(self, database, arguments: list[str], environment: dict[str, str], log: Path, output: Path) -> "Forked":
         with self._lock:
             if not self._program:
-                self._start([row["name"] for row in database.query(INSTALLED)])
+                self._start([row["name"] for row in database.query(INSTALLED)], environment)
         return Forked(self, self.ask(arguments=arguments, environment=environment, log=str(log), output=str(output)))
 
-    def _start(self, modules: list[str]):
+    def _start(self, modules: list[str], environment: dict[str, str]):
         ours, theirs = socket.socketpair()
         with theirs:
             self._program = subprocess.Popen(
                 [sys.executable, "-P", __file__, str(theirs.fileno()), *modules],
+                env=os.environ | {name: value for name, value in environment.items() if name.startswith(AT_START)},
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,
@@ -146,6 +148,14 @@ def become(request: dict):
         os.close(opened)
     os.environ.update(request["environment"])
     sys.argv = [shutil.which("odoo"), *request["arguments"]]
+    leave_websockets_out()
+
+
+def leave_websockets_out():
+    """A server with workers starts a program for them, which imports Odoo anew; browsers here visit servers without workers."""
+    from odoo.service.server import PreforkServer
+
+    PreforkServer.long_polling_spawn = lambda server: None
 
 
 def main():
