@@ -4,8 +4,9 @@
 #   database.sh demo          opterp_kkt_demo, the shop with demo data, to click in; implies template
 #   database.sh template      opterp_kkt_template, the same shop for tests to copy: nobody opens it
 #   database.sh fresh NAME    Odoo without our addons or data, a copy of opterp_kkt_base
+#   database.sh tested NAME [MODULE,…]    with our addons and their tests, installed beside these modules of Odoo
 #
-# Each is made once; when the addon changed the template is made anew and the demo shop updated.
+# What is copied is made once; when the addon changed it is made anew, and the demo shop updated.
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/env.sh"
 . "$KKT_HOME/docker/steps.sh"
@@ -33,7 +34,7 @@ version_of() { query "SELECT shobj_description(oid, 'pg_database') FROM pg_datab
 set_version() { query "COMMENT ON DATABASE \"$1\" IS '$2'"; }
 
 odoo_once() { # database, arguments
-    odoo -d "$1" --no-http --stop-after-init --log-level=warn "${@:2}" >"$log" 2>&1 && return
+    odoo -d "$1" --no-http --stop-after-init --log-level=warn "${@:2}" >"$log" 2>&1 && ! grep -qE ' (ERROR|CRITICAL) ' "$log" && return
     tail -20 "$log" >&2
     fail "Odoo could not prepare the database $1: see $log"
 }
@@ -120,6 +121,28 @@ prepare_base() {
     set_version "$base" "$wanted"
 }
 
+# --- databases for Odoo's tests ------------------------------------------------------------------------------
+
+tested_version() {
+    { addon_version && find addons/opterp_kkt_tests/{__init__.py,__manifest__.py,models} -name '*.py' -print0 |
+        LC_ALL=C sort -z | xargs -0 sha256sum; } | sha256sum | cut -c1-16
+}
+
+# Lanes of `make test` want the same one: the first makes it.
+prepare_tested() { # database, modules beside ours
+    local wanted
+    exec 7>.run/tested.lock
+    flock 7
+    prepare_base
+    wanted="$(tested_version) $(version_of "$base")"
+    if [ "$wanted" != "$(version_of "$1")" ]; then
+        say "installing the addons, to copy databases for their tests from${2:+ (beside $2)}"
+        copy "$base" "$1"
+        odoo_once "$1" -i "opterp_kkt_tests${2:+,$2}"
+        set_version "$1" "$wanted"
+    fi
+    exec 7>&-
+}
 
 case "${1:-} $#" in
     'template 1') prepare_template "$(addon_version)" ;;
@@ -132,5 +155,10 @@ case "${1:-} $#" in
         prepare_base
         copy "$base" "$2"
         ;;
-    *) fail "usage: database.sh template | demo | fresh NAME" ;;
+    'tested 2' | 'tested 3')
+        tested=opterp_kkt_tested${3:+_$(tr -c 'a-z\n' _ <<<"$3")}
+        prepare_tested "$tested" "${3:-}"
+        copy "$tested" "$2"
+        ;;
+    *) fail "usage: database.sh template | demo | fresh NAME | tested NAME [MODULES]" ;;
 esac

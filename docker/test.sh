@@ -2,8 +2,9 @@
 # Runs the named steps, or those of `make test`, side by side: proofs wait for their processes more than they work. Closes with
 # what to look at where something failed, and one table. PostgreSQL and Redis must be up.
 #
-#   test.sh                the steps of `make test`: lint, unit, flows, odoo, then pytest-odoo over a sample, and the proofs in two lanes
-#   test.sh STEP…          lint, unit, flows, odoo, pytest-odoo, pytest-odoo-all, proofs-1, proofs-2, nemesis
+#   test.sh                the steps of `make test`: flows, lint, unit, Odoo's tests and the proofs in two lanes each, then pytest-odoo
+#                          over a sample; what is marked as a part of `make proofs` is left out
+#   test.sh STEP…          lint, unit, flows, odoo (or odoo-1, odoo-2), pytest-odoo, pytest-odoo-all, proofs-1, proofs-2, nemesis
 #   test.sh poc            every proof
 #   test.sh all            every step, pytest-odoo over all of Odoo's tests instead of a sample, and the nemesis with many seeds
 #   ONLY=poc_5 test.sh     what has this in its name, or the test file at this path
@@ -13,9 +14,8 @@ set -euo pipefail
 cd "$KKT_HOME"
 
 tests=addons/opterp_kkt_tests
-db=opterp_kkt_test
 logs=.run/log
-sample=("$tests"/tests/test_{register,breaker_model}.py) # that pytest-odoo runs them, too
+sample=("$tests"/tests/test_{contact,breaker_model}.py) # that pytest-odoo runs them, too
 IFS=' ' read -r -a seeds <<<"${SEEDS:-1 2 3 5 7 11 13}"
 steps=() lanes=()
 
@@ -38,21 +38,32 @@ unit() { pytest -p no:odoo -q "$tests/unit"; }
 # A port of its own, so that an open shop (`make run`) is not in the way.
 free_port() { python -c 'import socket; s = socket.create_server(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
 
-odoo() { # test tags, database, modules
-    local database=${2:-$db}
-    docker/database.sh fresh "$database" &&
-        ODOO_HTTP_PORT=$(free_port) command odoo -d "$database" -i "${3:-opterp_kkt_tests}" --test-enable --stop-after-init \
-            --test-tags "${1:-/opterp_kkt,/opterp_kkt_tests}" --log-level=warn \
+odoo_tests() { # database, test tags, modules of Odoo beside ours
+    docker/database.sh tested "$1" ${3:+"$3"} &&
+        ODOO_HTTP_PORT=$(free_port) command odoo -d "$1" --test-enable --stop-after-init --test-tags "$2" --log-level=warn \
             --log-handler=odoo.modules.loading:INFO --log-handler=odoo.addons.opterp_kkt_tests:INFO --log-handler=odoo.tests:INFO
 }
 
+odoo() { odoo_tests opterp_kkt_test /opterp_kkt_tests,-kkt_flows; }
+
+# Two lanes, which take the files in turn.
+half_of_odoo() { # 0 or 1
+    local files=("$tests"/tests/test_*.py) tags=-kkt_flows number
+    for ((number = $1; number < ${#files[@]}; number += 2)); do tags+=,/${files[number]#addons/}; done
+    odoo_tests "opterp_kkt_test_$1" "$tags"
+}
+
+odoo_1() { half_of_odoo 0; }
+
+odoo_2() { half_of_odoo 1; }
+
 # Down payments, gift cards and e-wallets come from modules that the addon does not ask for: all else runs without them.
-flows() { odoo kkt_flows opterp_kkt_flows opterp_kkt_tests,pos_sale,pos_loyalty; }
+flows() { odoo_tests kkt_flows kkt_flows pos_loyalty,pos_sale; }
 
 # The browser tours ran in the step before.
-pytest_odoo() { pytest -q --odoo-database="$db" "${sample[@]}"; }
+pytest_odoo() { docker/database.sh tested opterp_kkt_test && pytest -q --odoo-database=opterp_kkt_test "${@-"${sample[@]}"}"; }
 
-pytest_odoo_all() { pytest -q --odoo-database="$db" "$tests/tests"; }
+pytest_odoo_all() { pytest_odoo "$tests/tests"; }
 
 proofs() { # name of the report, what to give pytest
     KKT_REPORT=$logs/$1.json pytest -p no:odoo -v -s "${@:2}"
@@ -87,7 +98,7 @@ only() {
     for file in $list; do
         if [[ $file == *tests/tests/* ]]; then tags+=("/${file#addons/}"); else files+=("$file"); fi
     done
-    [ ${#tags[@]} = 0 ] || odoo "$(IFS=,; echo "${tags[*]}")" || return
+    [ ${#tags[@]} = 0 ] || odoo_tests opterp_kkt_test "$(IFS=,; echo "${tags[*]}")" || return
     [ ${#files[@]} = 0 ] || proofs proofs "${files[@]}"
 }
 
@@ -199,9 +210,15 @@ trap 'rm -rf "$shared"' EXIT
 docker/database.sh template
 case "${ONLY:+only}${*}" in
     only*) steps=(only) && run_alone only ;;
-    '') start_lane odoo pytest-odoo && start_lane proofs-1 && start_lane proofs-2 && start_lane lint unit flows ;;
+    '')
+        export SHORT=1
+        start_lane odoo-1 && start_lane odoo-2 && start_lane proofs-1 && start_lane proofs-2 && start_lane flows lint unit pytest-odoo
+        ;;
     poc) start_lane proofs-1 && start_lane proofs-2 ;;
-    all) start_lane odoo pytest-odoo-all && start_lane proofs-1 nemesis && start_lane proofs-2 && start_lane lint unit flows ;;
+    all)
+        start_lane odoo-1 && start_lane odoo-2 && start_lane proofs-1 nemesis && start_lane proofs-2 &&
+            start_lane flows lint unit pytest-odoo-all
+        ;;
     *) for step in "$@"; do steps+=("$step") && run_alone "$step"; done ;;
 esac
 [ ${#lanes[@]} = 0 ] || wait_for_lanes

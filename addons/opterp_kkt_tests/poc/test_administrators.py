@@ -57,6 +57,7 @@ def test_retry_while_another_document_is_under_way(shop, report):
         scenario.figure("FD 3, which was under way, was settled first, then FD 2, which Retry had put back, then FD 4")
 
 
+@pytest.mark.at_length
 def test_deleted_delivery_crons_stop_no_sale(shop, report):
     """The README invites to change their number; at none receipts wait, and a new one delivers them."""
     with report.scenario("administrators: delivery crons deleted, one, all, and one added again") as scenario:
@@ -113,6 +114,7 @@ def other():
         yield other
 
 
+@pytest.mark.at_length
 def test_a_changed_address_is_heeded_at_once(shop, report, other):
     """What a run holds of its OFD is good while the settings that it came from are unchanged."""
     with report.scenario("administrators: another address while a run delivers a backlog") as scenario:
@@ -136,6 +138,7 @@ def test_a_changed_address_is_heeded_at_once(shop, report, other):
         assert shop.violations(other=other.history()) == []
 
 
+@pytest.mark.at_length
 def test_a_corrected_token_is_used_at_once(report, shop, other):
     """An outcome of the old token pauses nothing that has the new one."""
     with report.scenario("administrators: a token corrected while a run waits for the end of the pause") as scenario:
@@ -162,6 +165,7 @@ def test_a_corrected_token_is_used_at_once(report, shop, other):
             )
 
 
+@pytest.mark.at_length
 def test_a_corrected_address_and_reset(report, shop):
     """After *Reset* nothing of the old address opens the breaker again."""
     with report.scenario("administrators: a dead address corrected and the breaker reset") as scenario:
@@ -225,7 +229,7 @@ def _ofd_of(administrator, till) -> int:
 # --- a document that only ever fails, where nothing else passes -----------------------------------------------
 
 
-@pytest.mark.parametrize("tills", [1, 2])
+@pytest.mark.parametrize("tills", [1, pytest.param(2, marks=pytest.mark.at_length)])
 def test_a_bad_document_where_nothing_else_passes(shop, report, tills):
     """It goes on being tried, the alarm says what is known, and a fiscal administrator may hold or leave it out."""
     with report.scenario(f"administrators: {tills} register(s), each with a head that always gets 500") as scenario:

@@ -84,6 +84,7 @@ def sign(page: Page):
     picture(page, "7-corrections")
 
 
+@pytest.mark.at_length
 @pytest.mark.skipif(not executable, reason="no Chromium or Chrome here")
 def test_what_the_administrator_signs_is_what_the_ofd_got(shop, report):
     errors: list[str] = []

@@ -74,6 +74,7 @@ def test_each_receipt_once_and_in_order(counter, report):
         assert_once_and_in_order(shop, orders)
 
 
+@pytest.mark.at_length
 def test_the_paper_ends(counter, report):
     shop, till = counter
     with report.scenario("A register on the counter: paper"):
@@ -87,6 +88,7 @@ def test_the_paper_ends(counter, report):
         assert_once_and_in_order(shop, orders)
 
 
+@pytest.mark.at_length
 def test_an_answer_about_another_document_holds(counter, report):
     shop, till = counter
     with report.scenario("A register on the counter: mismatch"):

@@ -17,6 +17,8 @@ from harness.shop import Shop, read_receipts, registration_number
 from harness.stack import Database, Odoo
 from harness.till import Client, RpcError, Till
 
+pytestmark = pytest.mark.at_length
+
 OLD_ORDERS = 5000
 NEW_DRIVE = "9999000000000777"
 BASE = "opterp_kkt_base"  # Odoo with the same modules, which has never seen the addon

@@ -9,6 +9,7 @@ import threading
 from contextlib import ExitStack, closing, suppress
 
 import psycopg2
+import pytest
 from delivery import locks
 from harness.hands import Refused, fiscal_administrator
 from harness.processes import wait_until
@@ -41,6 +42,7 @@ def take_all_connections(dsn: dict, stack: ExitStack) -> int:
         taken += 1
 
 
+@pytest.mark.at_length
 def test_sales_are_stored_while_postgresql_gives_no_new_connection(environment, report):
     """Odoo itself tells browsers of an order by a new connection, after the commit: its answer is then an error, and the till
     sends the order again.
@@ -78,6 +80,7 @@ def _delivery_complains(host: Odoo) -> bool:
     return any("odoo.addons.opterp_kkt" in line and "too many clients" in line for line in lines)
 
 
+@pytest.mark.at_length
 def test_what_the_caller_of_a_sale_has_written_outlives_the_wait_for_its_turn(shop, report):
     """Code of others may sell in a transaction in which the ORM has still to write something."""
     with report.scenario("people: a sale in somebody else's transaction") as scenario:

@@ -4,6 +4,7 @@
 import statistics
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
 from harness.stack import Clock
 
 SALES = 200
@@ -53,6 +54,7 @@ def test_every_sale_has_its_receipt_and_the_ofd_gets_it(shop, report):
         scenario.figure(f"{SALES} receipts accepted by the OFD, once each, in order")
 
 
+@pytest.mark.at_length
 def test_sales_at_once_wait_for_each_other(shop, report):
     with report.scenario(f"POC-1: {AT_ONCE} sales of one register at once, {ROUNDS} times") as scenario:
         hosts = [shop.host(), shop.host()]
@@ -68,6 +70,7 @@ def test_sales_at_once_wait_for_each_other(shop, report):
         scenario.figure(f"{AT_ONCE * ROUNDS} sales over two hosts, none tried again, the slowest took {slowest:.1f} s")
 
 
+@pytest.mark.at_length
 def test_a_refund_is_later_than_its_sale_although_its_clock_is_behind(shop, report):
     with report.scenario("POC-1: a refund at a host whose clock is a minute behind") as scenario:
         till, late_till = shop.till(shop.host()), shop.till(shop.host(clock=Clock(-60)), 1)

@@ -99,6 +99,7 @@ def own_postgres(environment):
         yield postgres
 
 
+@pytest.mark.at_length
 def test_postgresql_restarted_under_a_threaded_server(own_postgres, report):
     own_postgres.adopt("opterp_kkt_template", environment_dsn())
     with Shop(own_postgres) as shop, report.scenario("silence: PostgreSQL restarted under a threaded server") as story:

@@ -1,10 +1,8 @@
 # Part of OPTERP KKT. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 """What the till shows is true without a click, and nothing is lost by its browser: Chromium against live servers that deliver.
 
-`FULL=1` (`make proofs`) also stops the bus, and pays a draft offline.
+A part of `make proofs` and `make poc`.
 """
-
-import os
 
 import pytest
 from harness.browser import (
@@ -24,9 +22,8 @@ from harness.shop import Shop
 from harness.stack import Odoo
 from playwright.sync_api import Page, expect
 
-pytestmark = pytest.mark.skipif(not executable, reason="no Chromium or Chrome here")
+pytestmark = [pytest.mark.skipif(not executable, reason="no Chromium or Chrome here"), pytest.mark.at_length]
 SOON = 600_000  # ms: ends what hangs
-at_length = pytest.mark.skipif(not os.environ.get("FULL"), reason="a part of make proofs")
 NO_QUESTIONS = "posmodel.kktHealth.isDue = () => false"  # only what the bus tells is heard
 NO_BUS = "posmodel.data.bus.stop()"
 JUST_CALLED = "UPDATE ir_cron SET lastcall = now() AT TIME ZONE 'UTC'"  # else a copied shop looks as if nothing delivers
@@ -102,7 +99,6 @@ def test_the_till_follows_delivery(shop, report):
         assert host.errors() == errors == []
 
 
-@at_length
 def test_the_till_asks_when_the_bus_is_down(shop, report):
     errors: list[str] = []
     with report.scenario("The till without the bus") as scenario, browser_page(errors) as page:
@@ -144,7 +140,6 @@ def test_what_only_the_browser_has_is_kept_and_sent(shop, report):
         assert shop.violations() == []
 
 
-@at_length
 def test_a_draft_that_is_paid_offline_keeps_its_payments(shop, report):
     errors: list[str] = []
     with report.scenario("A draft that is paid offline") as scenario, browser_page(errors) as page:

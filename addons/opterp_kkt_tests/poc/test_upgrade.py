@@ -26,6 +26,8 @@ TOKEN = "given-to-the-version-of-before"
 BAD, UNBUILT = "77777", "NULL"
 LOAD_DEMO = """
 from odoo.tools.convert import convert_file
+
+pytestmark = pytest.mark.at_length
 convert_file(env, 'opterp_kkt', 'demo/optical_shop.xml', None, mode='init', noupdate=True)
 env.cr.commit()
 """
