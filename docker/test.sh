@@ -79,6 +79,7 @@ proofs_2() { lane proofs-2; }
 nemesis() {
     local seed status=0
     for seed in "${seeds[@]}"; do
+        [ ! -e "$shared/stopped" ] || return 1
         python "$tests/poc/nemesis" --seed "$seed" --minutes "${MINUTES:-2}" || status=1
     done
     return "$status"
@@ -127,7 +128,10 @@ run_alone() { # name
 start_lane() { # names
     steps+=("$@")
     set -m
-    (for step in "$@"; do [ -e "$shared/stopped" ] || run_step "$step"; done) &
+    (
+        trap : INT TERM # it ends when its step has ended
+        for step in "$@"; do [ -e "$shared/stopped" ] || run_step "$step"; done
+    ) &
     lanes+=($!)
     set +m
 }
@@ -154,12 +158,28 @@ wait_for_lanes() {
     kill "$teller"
 }
 
+# Ctrl-C lets what is under way end its servers. What does not hear it is told once more, with another word.
 stop() {
-    [ -z "${teller:-}" ] || kill "$teller" || true
+    trap '' INT TERM
+    [ -z "${teller:-}" ] || kill "$teller" 2>/dev/null || true
     touch "$shared/stopped"
-    for lane in "${lanes[@]}"; do kill -INT -- "-$lane" || true; done
+    signal_lanes -INT
+    lanes_end_soon || { say "not yet at an end: $(under_way | xargs)" && signal_lanes -TERM; }
     wait "${lanes[@]}" || true
     exit 130
+}
+
+signal_lanes() {
+    local lane
+    for lane in "${lanes[@]}"; do kill "$1" -- "-$lane" 2>/dev/null || true; done
+}
+
+lanes_end_soon() {
+    for _ in {1..100}; do
+        [ -n "$(jobs -r)" ] || return 0
+        sleep 0.1
+    done
+    return 1
 }
 
 # --- the end -------------------------------------------------------------------------------------------------

@@ -2,11 +2,11 @@
 """A cashier at her till, in Debian's Chromium against a live server. Screenshots are among the logs."""
 
 import shutil
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from harness.processes import LOGS
 from harness.stack import Odoo
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Error, Page, expect, sync_playwright
 
 PATIENCE = 600_000  # ms: a first visitor waits until the server has built the till's JavaScript
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -28,8 +28,9 @@ def browser_page(errors: list[str]):
         try:
             yield page
         finally:
-            picture(page, "last")
-            browser.close()
+            with suppress(Error):  # Ctrl-C ends the browser first, and is what is to be told, not that
+                picture(page, "last")
+                browser.close()
 
 
 def picture(page: Page, name: str):

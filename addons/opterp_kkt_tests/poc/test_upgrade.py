@@ -16,6 +16,7 @@ from harness.processes import ROOT, new_file
 from harness.shop import Shop
 from harness.stack import Database, Emulator, Odoo
 
+pytestmark = pytest.mark.at_length
 VERSIONS = {  # git archive COMMIT addons/opterp_kkt | xz
     "19.0.1.1.0": "b910084",
     "19.0.1.0.0": "b9a7cf0^",
@@ -26,8 +27,6 @@ TOKEN = "given-to-the-version-of-before"
 BAD, UNBUILT = "77777", "NULL"
 LOAD_DEMO = """
 from odoo.tools.convert import convert_file
-
-pytestmark = pytest.mark.at_length
 convert_file(env, 'opterp_kkt', 'demo/optical_shop.xml', None, mode='init', noupdate=True)
 env.cr.commit()
 """
