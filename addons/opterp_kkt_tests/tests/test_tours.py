@@ -1,4 +1,6 @@
+import os
 from datetime import timedelta
+from unittest import skipIf
 from unittest.mock import patch
 
 from odoo import fields
@@ -8,6 +10,9 @@ from odoo.tests.common import ChromeBrowser
 from odoo.addons.point_of_sale.tests.test_frontend import TestPointOfSaleHttpCommon
 
 from .common import KktCommon
+
+
+at_length = skipIf(os.environ.get('SHORT'), "a part of make proofs")
 
 
 def stamp(receipt):
@@ -30,7 +35,9 @@ class PatientBrowser:
 
 @tagged('post_install', '-at_install')
 class TestKktTours(PatientBrowser, KktCommon, TestPointOfSaleHttpCommon):
-    """The cashier's side in a browser, up to `pending`."""
+    """The cashier's side in a browser, up to `pending`. `make test` leaves out what `make proofs` shows `at_length`: each tour
+    starts a browser.
+    """
 
     def setUp(self):
         super().setUp()
@@ -114,6 +121,7 @@ class TestKktTours(PatientBrowser, KktCommon, TestPointOfSaleHttpCommon):
     def test_status_green(self):
         self._run_status_tour('KktStatusGreenTour', seconds=-600)  # however long the tour takes
 
+    @at_length
     def test_status_amber(self):
         self._run_status_tour('KktStatusAmberTour', minutes=20)
 
@@ -121,6 +129,7 @@ class TestKktTours(PatientBrowser, KktCommon, TestPointOfSaleHttpCommon):
         self._get_jobs().active = False
         self._run_status_tour('KktStatusStoppedRussianTour', lang='ru_RU', minutes=20)
 
+    @at_length
     def test_status_red(self):
         self._run_status_tour('KktStatusRedTour', minutes=61)
 
@@ -136,6 +145,7 @@ class TestKktTours(PatientBrowser, KktCommon, TestPointOfSaleHttpCommon):
         self.start_pos_tour('KktStatusHandledTour')
         self.assertEqual(self.register.get_health()['rejected'], 0)
 
+    @at_length
     def test_wrong_clock(self):
         self._run_tour('KktClockTour')
 
@@ -152,6 +162,7 @@ class TestKktTours(PatientBrowser, KktCommon, TestPointOfSaleHttpCommon):
         self.assertEqual((sale | exchange).mapped('nb_print'), [2, 0])
         self.assertEqual(exchange.kkt_receipt_ids.mapped('total'), [198, 528])
 
+    @at_length
     def test_paper_without_a_document(self):
         self._prepare_paper()
         self.env['product.product'].search([('name', '=', "Desk Pad")]).taxes_id = self.env['account.tax'].create(
@@ -160,6 +171,7 @@ class TestKktTours(PatientBrowser, KktCommon, TestPointOfSaleHttpCommon):
         order = self._run_tour('KktUnbuiltTour')
         self.assertEqual(order.kkt_state, 'rejected')
 
+    @at_length
     def test_without_register(self):
         order = self._run_tour('KktWithoutRegisterTour', register=False)
         self.assertRecordValues(order, [{'state': 'paid', 'kkt_hlc': False, 'kkt_state': False}])
