@@ -2,7 +2,8 @@
 # Databases of this checkout; PostgreSQL must be up.
 #
 #   database.sh demo          opterp_kkt_demo, the shop with demo data, to click in; implies template
-#   database.sh template      opterp_kkt_template, the same shop for tests to copy: nobody opens it
+#   database.sh template      opterp_kkt_template, the same shop for tests to copy: nobody opens it; and opterp_kkt_template_failing,
+#                             with the tests' addon, whose failpoints kill a server where they are told to
 #   database.sh fresh NAME    Odoo without our addons or data, a copy of opterp_kkt_base
 #   database.sh tested NAME [MODULE,…]    with our addons and their tests, installed beside these modules of Odoo
 #
@@ -14,6 +15,7 @@ cd "$KKT_HOME"
 
 base=opterp_kkt_base
 template=opterp_kkt_template
+failing=opterp_kkt_template_failing
 demo=opterp_kkt_demo
 filestore=.run/data/filestore
 log=.run/log/database.log
@@ -65,12 +67,23 @@ load_demo_data() { # database
 	END
 }
 
+# Else every browser that comes to a copy waits until it has built them.
+build_scripts() { # database
+    odoo shell -d "$1" --no-http --log-level=warn >>"$log" 2>&1 <<-'END' || fail "the pages' scripts could not be built: see $log"
+		for name in 'web.assets_frontend_minimal', 'web.assets_frontend_lazy', 'web.assets_frontend', 'web.assets_web', 'point_of_sale.assets_prod':
+		    bundle = env['ir.qweb']._get_asset_bundle(name)
+		    bundle.js(), bundle.css()
+		env.cr.commit()
+	END
+}
+
 make_template() {
     prepare_base
     say "making the demo shop"
     copy "$base" "$template"
     odoo_once "$template" -i opterp_kkt --load-language=ru_RU
     load_demo_data "$template"
+    build_scripts "$template"
 }
 
 update() {
@@ -84,6 +97,16 @@ prepare_template() {
     [ "$wanted" != "$found" ] || return 0
     make_template
     set_version "$template" "$wanted"
+}
+
+prepare_failing() {
+    local wanted
+    wanted=$(tested_version)
+    [ "$wanted" != "$(version_of "$failing")" ] || return 0
+    say "making the same shop with failpoints"
+    copy "$template" "$failing"
+    odoo_once "$failing" -i opterp_kkt_tests
+    set_version "$failing" "$wanted"
 }
 
 prepare_demo() {
@@ -145,7 +168,10 @@ prepare_tested() { # database, modules beside ours
 }
 
 case "${1:-} $#" in
-    'template 1') prepare_template "$(addon_version)" ;;
+    'template 1')
+        prepare_template "$(addon_version)"
+        prepare_failing
+        ;;
     'demo 1')
         version=$(addon_version)
         prepare_template "$version"

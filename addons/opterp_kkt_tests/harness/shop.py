@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from harness import judge
 from harness.judge import Receipt
 from harness.processes import wait_until
-from harness.stack import Database, Emulator, Odoo, Postgres, Redis
+from harness.stack import TEMPLATE, Database, Emulator, Odoo, Postgres, Redis
 from harness.till import Client, Till
 
 RECEIPTS = """
@@ -129,10 +129,10 @@ class Shop:
         assert shop.violations() == []
     """
 
-    def __init__(self, postgres: Postgres | None = None):
+    def __init__(self, postgres: Postgres | None = None, template: str = TEMPLATE):
         self.redis = Redis()
         self.ofd = Emulator()
-        self.database = Database(dsn=postgres.dsn if postgres else None)
+        self.database = Database(template, dsn=postgres.dsn if postgres else None)
         self.hosts: list[Odoo] = []
         self._stack = ExitStack()
 

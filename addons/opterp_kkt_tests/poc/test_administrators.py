@@ -192,6 +192,7 @@ def test_a_corrected_address_and_reset(report, shop):
         assert late <= 1 and shop.violations() == []
 
 
+@pytest.mark.at_length
 def test_another_ofd_while_a_document_is_in_doubt(report, shop, other):
     """It is settled where it was sent before it, or anything after it, goes anywhere else."""
     with report.scenario("administrators: another OFD for a register while one of its documents is in doubt") as scenario:
@@ -229,7 +230,8 @@ def _ofd_of(administrator, till) -> int:
 # --- a document that only ever fails, where nothing else passes -----------------------------------------------
 
 
-@pytest.mark.parametrize("tills", [1, pytest.param(2, marks=pytest.mark.at_length)])
+@pytest.mark.at_length
+@pytest.mark.parametrize("tills", [1, 2])
 def test_a_bad_document_where_nothing_else_passes(shop, report, tills):
     """It goes on being tried, the alarm says what is known, and a fiscal administrator may hold or leave it out."""
     with report.scenario(f"administrators: {tills} register(s), each with a head that always gets 500") as scenario:

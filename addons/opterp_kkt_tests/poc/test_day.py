@@ -12,7 +12,7 @@ from decimal import Decimal
 from harness.hands import Refused, fiscal_administrator
 from harness.till import Till
 
-ROUNDS = 100 if os.environ.get("SLOW") else 10
+ROUNDS = 100 if os.environ.get("SLOW") else 3 if os.environ.get("SHORT") else 10
 CLOSINGS = "SELECT count(*) FROM kkt_receipt WHERE document_type = 'shift_close'"
 REPORTS = """
     SELECT payload::json -> 'document' AS document FROM kkt_receipt

@@ -10,7 +10,7 @@ from harness.contest import set_number
 from harness.judge import first_acceptances
 from harness.processes import wait_until
 from harness.shop import Shop
-from harness.stack import Odoo
+from harness.stack import FAILING, Odoo
 from harness.till import Till
 
 WAITING = 16  # receipts, at every kill
@@ -63,8 +63,8 @@ class Drain:
         return len(keys)
 
 
-def test_a_server_killed_while_it_delivers_loses_and_repeats_nothing(shop, report):
-    with report.scenario("kill -9 in the middle of a drain") as scenario:
+def test_a_server_killed_while_it_delivers_loses_and_repeats_nothing(environment, report):
+    with report.scenario("kill -9 in the middle of a drain") as scenario, Shop(template=FAILING) as shop:
         drain = Drain(shop, *_sell_ahead(shop))
         scenario.step(f"{shop.unfinished()} receipts wait; the OFD takes {ANSWER_SECONDS} s for each")
         for point, known in POINTS.items():
@@ -94,13 +94,13 @@ def sell_until_enough_wait(shop: Shop, tills: list[Till]):
 
 
 def _sell_ahead(shop: Shop) -> tuple[Odoo, list[Till]]:
-    """Fill both tills' queues at a host that doesn't deliver yet; failpoints come with the tests' addon."""
+    """Fill both tills' queues at a host that doesn't deliver yet."""
     shop.ofd.mode("slow", seconds=ANSWER_SECONDS)
-    host = shop.host(crons=0, options=("-i", "opterp_kkt_tests"))
+    host = shop.host(crons=0)
     tills = [shop.till(host, number) for number in range(2)]
     set_number(tills[0], "request_timeout", 600)
     sell_until_enough_wait(shop, tills)
-    host.crons, host.options = 2, ()
+    host.crons = 2
     return host, tills
 
 

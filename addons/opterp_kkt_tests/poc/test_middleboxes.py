@@ -72,6 +72,7 @@ def test_a_firewall_that_dislikes_one_document(shop, host, administrator, report
         scenario.figure(f"held after {tried} tries, the other register went on; marked as handled, the rest was delivered")
 
 
+@pytest.mark.at_length
 def test_a_proxys_page_refuses_nothing(shop, host, administrator, report):
     """Only the contract's error object refuses a document."""
     with report.scenario("middleboxes: a proxy answers a backlog with a page of status 400") as scenario:

@@ -17,6 +17,7 @@ from harness.shop import Shop
 from harness.stack import TEMPLATE, Odoo, Postgres, environment_dsn
 from harness.till import RpcError
 
+pytestmark = pytest.mark.at_length
 REGISTER = "SELECT id, pos_config_id FROM kkt_register WHERE active ORDER BY pos_config_id LIMIT 1"
 OPEN_SESSION = "SELECT id FROM pos_session WHERE state = 'opened' AND config_id = %s"
 RETAIL_PLACE = "SELECT retail_place FROM kkt_register WHERE id = %s"
@@ -42,7 +43,6 @@ def take_all_connections(dsn: dict, stack: ExitStack) -> int:
         taken += 1
 
 
-@pytest.mark.at_length
 def test_sales_are_stored_while_postgresql_gives_no_new_connection(environment, report):
     """Odoo itself tells browsers of an order by a new connection, after the commit: its answer is then an error, and the till
     sends the order again.
@@ -80,7 +80,6 @@ def _delivery_complains(host: Odoo) -> bool:
     return any("odoo.addons.opterp_kkt" in line and "too many clients" in line for line in lines)
 
 
-@pytest.mark.at_length
 def test_what_the_caller_of_a_sale_has_written_outlives_the_wait_for_its_turn(shop, report):
     """Code of others may sell in a transaction in which the ORM has still to write something."""
     with report.scenario("people: a sale in somebody else's transaction") as scenario:

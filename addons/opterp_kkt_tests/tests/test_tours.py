@@ -11,7 +11,6 @@ from odoo.addons.point_of_sale.tests.test_frontend import TestPointOfSaleHttpCom
 
 from .common import KktCommon
 
-
 at_length = skipIf(os.environ.get('SHORT'), "a part of make proofs")
 
 

@@ -13,7 +13,7 @@ from harness import audit, judge
 from harness.processes import wait_until
 from harness.proxy import Proxy
 from harness.shop import Shop
-from harness.stack import TEMPLATE, Clock, Emulator, Odoo, Postgres, environment_dsn
+from harness.stack import FAILING, Clock, Emulator, Odoo, Postgres, environment_dsn
 from harness.till import LOST_ANSWERS
 from harness.traffic import Traffic
 from poc.nemesis.faults import KINDS, LEASE, Faults, plan
@@ -64,8 +64,8 @@ class Nemesis:
     def run(self) -> Result:
         with ExitStack() as stack:
             self.postgres = stack.enter_context(Postgres(clocked=True))
-            self.postgres.adopt(TEMPLATE, environment_dsn())
-            self.shop = Shop(self.postgres)
+            self.postgres.adopt(FAILING, environment_dsn())
+            self.shop = Shop(self.postgres, FAILING)
             self.shop.ofd.token = TOKEN
             stack.enter_context(self.shop)
             self.other = stack.enter_context(Emulator())
@@ -89,15 +89,12 @@ class Nemesis:
         audit.install(database)
 
     def _start_hosts(self):
-        """The first one installs the tests' addon, which has the failpoints, before the others start."""
         self.clocks = [Clock() for _host in range(self.settings.hosts)]
-        first = self._start_host(self.clocks[0], "-i", "opterp_kkt_tests")
-        first.options = ()
         with ThreadPoolExecutor() as pool:
-            list(pool.map(self._start_host, self.clocks[1:]))
+            list(pool.map(self._start_host, self.clocks))
 
-    def _start_host(self, clock: Clock, *options: str) -> Odoo:
-        return self.shop.host(workers=2, crons=2, clock=clock, options=options)
+    def _start_host(self, clock: Clock) -> Odoo:
+        return self.shop.host(workers=2, crons=2, clock=clock)
 
     def _rage(self):
         """Sell, and strike as planned."""
