@@ -73,6 +73,7 @@ build_scripts() { # database
 		for name in 'web.assets_frontend_minimal', 'web.assets_frontend_lazy', 'web.assets_frontend', 'web.assets_web', 'point_of_sale.assets_prod':
 		    bundle = env['ir.qweb']._get_asset_bundle(name)
 		    bundle.js(), bundle.css()
+		env['ir.qweb']._get_asset_bundle('web.assets_web_print', js=False).css()
 		env.cr.commit()
 	END
 }
