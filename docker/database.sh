@@ -41,6 +41,10 @@ odoo_once() { # database, arguments
     fail "Odoo could not prepare the database $1: see $log"
 }
 
+run_in_shell() { # database, what to say of a failure; the script is read
+    odoo shell -d "$1" --no-http --log-level=warn >>"$log" 2>&1 || fail "$2: see $log"
+}
+
 # A copy is another database: it has an identity of its own. Stored files are named by their content and never change.
 # Without file_copy a crash before the next checkpoint would set the copy's sequences back.
 copy() { # from, to
@@ -60,7 +64,7 @@ addon_version() {
 
 # Odoo loads demo data of a module only where all that it depends on has it; we want our shop, not Odoo's furniture.
 load_demo_data() { # database
-    odoo shell -d "$1" --no-http --log-level=warn >>"$log" 2>&1 <<-'END' || fail "the demo data could not be loaded: see $log"
+    run_in_shell "$1" "the demo data could not be loaded" <<-'END'
 		from odoo.tools.convert import convert_file
 		convert_file(env, 'opterp_kkt', 'demo/optical_shop.xml', None, mode='init', noupdate=True)
 		env.cr.commit()
@@ -69,11 +73,19 @@ load_demo_data() { # database
 
 # Else every browser that comes to a copy waits until it has built them.
 build_scripts() { # database
-    odoo shell -d "$1" --no-http --log-level=warn >>"$log" 2>&1 <<-'END' || fail "the pages' scripts could not be built: see $log"
+    run_in_shell "$1" "the pages' scripts could not be built" <<-'END'
 		for name in 'web.assets_frontend_minimal', 'web.assets_frontend_lazy', 'web.assets_frontend', 'web.assets_web', 'point_of_sale.assets_prod':
 		    bundle = env['ir.qweb']._get_asset_bundle(name)
 		    bundle.js(), bundle.css()
 		env['ir.qweb']._get_asset_bundle('web.assets_web_print', js=False).css()
+		env.cr.commit()
+	END
+}
+
+# Else Odoo builds them, with those of its JavaScript tests, before each run of tests with a browser.
+build_scripts_for_tests() { # database
+    run_in_shell "$1" "the tests' scripts could not be built" <<-'END'
+		env['ir.qweb']._pregenerate_assets_bundles()
 		env.cr.commit()
 	END
 }
@@ -163,6 +175,7 @@ prepare_tested() { # database, modules beside ours
         say "installing the addons, to copy databases for their tests from${2:+ (beside $2)}"
         copy "$base" "$1"
         odoo_once "$1" -i "opterp_kkt_tests${2:+,$2}"
+        [ -n "$2" ] || build_scripts_for_tests "$1"
         set_version "$1" "$wanted"
     fi
     exec 7>&-

@@ -2,7 +2,7 @@
 # Runs the named steps, or those of `make test`, side by side: proofs wait for their processes more than they work. Closes with
 # what to look at where something failed, and one table. PostgreSQL and Redis must be up.
 #
-#   test.sh                the steps of `make test`: flows, lint, unit, Odoo's tests and the proofs in two lanes each, then pytest-odoo
+#   test.sh                the steps of `make test`: lint, unit, flows, Odoo's tests and the proofs in two lanes each, then pytest-odoo
 #                          over a sample; what is marked as a part of `make proofs` is left out
 #   test.sh STEP…          lint, unit, flows, odoo (or odoo-1, odoo-2), pytest-odoo, pytest-odoo-all, proofs-1, proofs-2, nemesis
 #   test.sh poc            every proof
@@ -232,12 +232,12 @@ case "${ONLY:+only}${*}" in
     only*) steps=(only) && run_alone only ;;
     '')
         export SHORT=1
-        start_lane odoo-1 && start_lane odoo-2 && start_lane proofs-1 && start_lane proofs-2 && start_lane flows lint unit pytest-odoo
+        start_lane odoo-1 && start_lane odoo-2 && start_lane proofs-1 && start_lane proofs-2 && start_lane lint unit flows pytest-odoo
         ;;
     poc) start_lane proofs-1 && start_lane proofs-2 ;;
     all)
         start_lane odoo-1 && start_lane odoo-2 && start_lane proofs-1 nemesis && start_lane proofs-2 &&
-            start_lane flows lint unit pytest-odoo-all
+            start_lane lint unit flows pytest-odoo-all
         ;;
     *) for step in "$@"; do steps+=("$step") && run_alone "$step"; done ;;
 esac

@@ -245,8 +245,9 @@ class TestReceipt(KktSaleCommon):
         self._assert_rejected(self._sell([], []), "no lines")
 
     def test_foreign_currency(self):
-        self._create_register(self.other_currency_config)
-        self._open_session(self.other_currency_config)
+        config = self._create_config_in_other_currency()
+        self._create_register(config)
+        self._open_session(config)
         order = self._sell([(self.frame, 1)])
         self._assert_rejected(order, "in roubles, this order is in EUR")
 
