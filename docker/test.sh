@@ -204,7 +204,8 @@ look_at() { # log
     local found
     found=$(sed -nE '/^=+ (ERRORS|FAILURES) =+$/,$p' "$1")
     [ -n "$found" ] || found=$(awk '/^[0-9-]+ [0-9:,]+ / { shown = / (ERROR|CRITICAL) / } shown' "$1")
-    if [ -n "$found" ]; then head -n 300 <<<"$found"; else tail -n 40 "$1"; fi
+    [ -n "$found" ] || found=$(tail -n 40 "$1")
+    if [ "$(wc -l <<<"$found")" -le 300 ]; then echo "$found"; else head -n 200 <<<"$found" && echo "[…]" && tail -n 100 <<<"$found"; fi
 }
 
 tell_the_end() {
