@@ -16,13 +16,13 @@ setup: ## system packages, Odoo 19 and a Python environment, where missing
 demo: setup ## sell, cut the network, bring it back: the whole job in one run; PROTOCOL=atol_web, atol_online: with such registers
 	@$(during) sh -c 'docker/database.sh demo && exec $(python) addons/opterp_kkt_tests/demo.py'
 
-test: setup ## every test, browser tours included; ONLY=poc_5 or a file's path: a part
+test: setup ## the tests that decide, the till in Chromium included; ONLY=poc_5 or a file's path: a part, whole
 	@$(during) docker/test.sh
 
 run: setup ## the demo shop in your browser, until Ctrl-C
 	@$(during) docker/run.sh
 
-poc: setup ## the proofs over real processes; ONLY=5: POC-5
+poc: setup ## every proof over real processes; ONLY=5: POC-5
 	@ONLY=$(ONLY:%=poc_%) $(during) docker/test.sh poc
 
 report: poc ## the proofs, and their report kept in docs/POC_REPORT.md, to be committed
