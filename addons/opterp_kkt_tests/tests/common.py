@@ -91,12 +91,9 @@ class KktSaleCommon(KktCommon, TestPoSCommon):
         return cls.env['product.category']
 
     @classmethod
-    def _create_other_currency_config(cls):
-        # OVERRIDE 'point_of_sale': who wants it makes it
-        return cls.env['pos.config']
-
-    def _create_config_in_other_currency(self):
-        return super()._create_other_currency_config()
+    def _create_other_currency_config(cls, wanted=False):
+        # EXTENDS 'point_of_sale': few want it
+        return super()._create_other_currency_config() if wanted else cls.env['pos.config']
 
     @classmethod
     def _create_goods(cls, name, price, tax=None):

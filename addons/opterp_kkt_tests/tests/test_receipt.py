@@ -245,7 +245,7 @@ class TestReceipt(KktSaleCommon):
         self._assert_rejected(self._sell([], []), "no lines")
 
     def test_foreign_currency(self):
-        config = self._create_config_in_other_currency()
+        config = self._create_other_currency_config(wanted=True)
         self._create_register(config)
         self._open_session(config)
         order = self._sell([(self.frame, 1)])
