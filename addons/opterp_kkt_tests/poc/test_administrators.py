@@ -13,6 +13,8 @@ from harness.hands import alarms, fiscal_administrator, receipts_of, set_numbers
 from harness.processes import free_port, wait_until
 from harness.stack import Emulator
 
+pytestmark = pytest.mark.at_length
+
 SECONDS = 600.0  # after which something hangs; nothing here takes long
 CRONS = "SELECT res_id FROM ir_model_data WHERE module = 'opterp_kkt' AND model = 'ir.cron' AND name LIKE 'ir_cron_deliver%%'"
 SENDING = "SELECT count(*) FROM kkt_receipt WHERE state = 'sending'"
@@ -57,7 +59,6 @@ def test_retry_while_another_document_is_under_way(shop, report):
         scenario.figure("FD 3, which was under way, was settled first, then FD 2, which Retry had put back, then FD 4")
 
 
-@pytest.mark.at_length
 def test_deleted_delivery_crons_stop_no_sale(shop, report):
     """The README invites to change their number; at none receipts wait, and a new one delivers them."""
     with report.scenario("administrators: delivery crons deleted, one, all, and one added again") as scenario:
@@ -114,7 +115,6 @@ def other():
         yield other
 
 
-@pytest.mark.at_length
 def test_a_changed_address_is_heeded_at_once(shop, report, other):
     """What a run holds of its OFD is good while the settings that it came from are unchanged."""
     with report.scenario("administrators: another address while a run delivers a backlog") as scenario:
@@ -138,7 +138,6 @@ def test_a_changed_address_is_heeded_at_once(shop, report, other):
         assert shop.violations(other=other.history()) == []
 
 
-@pytest.mark.at_length
 def test_a_corrected_token_is_used_at_once(report, shop, other):
     """An outcome of the old token pauses nothing that has the new one."""
     with report.scenario("administrators: a token corrected while a run waits for the end of the pause") as scenario:
@@ -165,7 +164,6 @@ def test_a_corrected_token_is_used_at_once(report, shop, other):
             )
 
 
-@pytest.mark.at_length
 def test_a_corrected_address_and_reset(report, shop):
     """After *Reset* nothing of the old address opens the breaker again."""
     with report.scenario("administrators: a dead address corrected and the breaker reset") as scenario:
@@ -192,7 +190,6 @@ def test_a_corrected_address_and_reset(report, shop):
         assert late <= 1 and shop.violations() == []
 
 
-@pytest.mark.at_length
 def test_another_ofd_while_a_document_is_in_doubt(report, shop, other):
     """It is settled where it was sent before it, or anything after it, goes anywhere else."""
     with report.scenario("administrators: another OFD for a register while one of its documents is in doubt") as scenario:
@@ -230,7 +227,6 @@ def _ofd_of(administrator, till) -> int:
 # --- a document that only ever fails, where nothing else passes -----------------------------------------------
 
 
-@pytest.mark.at_length
 @pytest.mark.parametrize("tills", [1, 2])
 def test_a_bad_document_where_nothing_else_passes(shop, report, tills):
     """It goes on being tried, the alarm says what is known, and a fiscal administrator may hold or leave it out."""

@@ -11,6 +11,8 @@ from harness.processes import wait_until
 from harness.shop import Shop
 from harness.stack import TEMPLATE, Clock, Postgres, environment_dsn
 
+pytestmark = pytest.mark.at_length
+
 HOUR = 3600
 SECONDS = 600.0  # after which something hangs; two looks of Odoo's crons lie a minute apart
 OFFSETS = (-HOUR, -30, -3, 0, 3, 30, HOUR)
@@ -37,7 +39,6 @@ NEXT_CALLS = """
 FIVE_MINUTES = 300.0  # the longest interval of the addon's jobs
 
 
-@pytest.mark.at_length
 def test_a_hosts_clock_delays_no_sale(shop, report):
     """A trigger is due when it is set, whatever the host thinks that the time is."""
     with report.scenario("clocks: a host's clock is wrong") as scenario:
@@ -69,7 +70,6 @@ def postgres(environment):
         yield postgres
 
 
-@pytest.mark.at_length
 def test_postgresqls_clock_is_set_back(postgres, report):
     """An outage while it ran an hour ahead; then it is put right and the OFD is well."""
     with report.scenario("clocks: PostgreSQL's clock ran an hour ahead during an outage, then is put right") as scenario:

@@ -10,6 +10,8 @@ from harness.hands import alarms, fiscal_administrator, receipts_of, set_numbers
 from harness.processes import wait_until
 from harness.till import Till
 
+pytestmark = pytest.mark.at_length
+
 SECONDS = 600.0  # after which something hangs
 TRIES, PAUSE, STREAK = 3, 2, 5
 HTTPS_PORT = "<html><center><h1>400 Bad Request</h1></center>The plain HTTP request was sent to HTTPS port</html>"
@@ -44,7 +46,6 @@ def count(shop, state: str, orders: list[dict]) -> int:
     return shop.database.value(STATES, state, [receipt["id"] for receipt in receipts_of(shop, *orders)])
 
 
-@pytest.mark.at_length
 def test_a_firewall_that_dislikes_one_document(shop, host, administrator, report):
     """It is answered 403 while the other register's pass: that is the document's own failure, not the OFD's."""
     with report.scenario("middleboxes: one document is answered 403, the other register's pass") as scenario:
@@ -72,7 +73,6 @@ def test_a_firewall_that_dislikes_one_document(shop, host, administrator, report
         scenario.figure(f"held after {tried} tries, the other register went on; marked as handled, the rest was delivered")
 
 
-@pytest.mark.at_length
 def test_a_proxys_page_refuses_nothing(shop, host, administrator, report):
     """Only the contract's error object refuses a document."""
     with report.scenario("middleboxes: a proxy answers a backlog with a page of status 400") as scenario:
@@ -94,7 +94,6 @@ def test_a_proxys_page_refuses_nothing(shop, host, administrator, report):
         scenario.figure("pages of status 400, 409, 413 and 422: 0 of 8 receipts rejected; then all delivered")
 
 
-@pytest.mark.at_length
 def test_a_streak_of_refusals_asks_a_person(shop, host, administrator, report):
     """Whoever refuses one document after the other may be wrong: the rest of the queue is kept."""
     with report.scenario("middleboxes: an OFD refuses one document after the other") as scenario:
@@ -116,7 +115,6 @@ def test_a_streak_of_refusals_asks_a_person(shop, host, administrator, report):
         scenario.figure(f"held after {refused} refusals in a row; mended, Retry and Release Hold delivered all {len(orders)}")
 
 
-@pytest.mark.at_length
 @pytest.mark.parametrize("status, on_refusal", [(409, "go_on"), (422, "hold")])
 def test_a_refusal_without_words_holds(shop, host, administrator, report, status, on_refusal):
     with report.scenario(f"middleboxes: {status} whose error object has no words") as scenario:
@@ -136,7 +134,7 @@ def test_a_refusal_without_words_holds(shop, host, administrator, report, status
         scenario.figure("the register is held, somebody is told, Handled lets it go on")
 
 
-@pytest.mark.parametrize("arrives", [pytest.param("reset", marks=pytest.mark.at_length), "drop"])
+@pytest.mark.parametrize("arrives", ["reset", "drop"])
 def test_lookups_that_always_fail(shop, host, report, arrives):
     """After some of them the same key and bytes are sent again: the OFD knows the key."""
     with report.scenario(
@@ -154,7 +152,6 @@ def test_lookups_that_always_fail(shop, host, report, arrives):
         scenario.figure(f"delivered after {asked} look-ups that failed, once each")
 
 
-@pytest.mark.at_length
 def test_no_register_starves(shop, host, report):
     """Five registers have a backlog, and the OFD takes its time."""
     with report.scenario("middleboxes: five registers with a backlog, 0.3 s per answer") as scenario:

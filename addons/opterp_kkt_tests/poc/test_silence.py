@@ -14,6 +14,8 @@ from harness.shop import Shop
 from harness.stack import Odoo, Postgres, environment_dsn
 from harness.till import RpcError, Till
 
+pytestmark = pytest.mark.at_length
+
 MINUTES = 7  # that pass at once; after five nothing else may hide that nobody delivers
 # Time passes: what is written down is older. Servers that live write anew what they do.
 LET_PASS = """
@@ -99,7 +101,6 @@ def own_postgres(environment):
         yield postgres
 
 
-@pytest.mark.at_length
 def test_postgresql_restarted_under_a_threaded_server(own_postgres, report):
     own_postgres.adopt("opterp_kkt_template", environment_dsn())
     with Shop(own_postgres) as shop, report.scenario("silence: PostgreSQL restarted under a threaded server") as story:

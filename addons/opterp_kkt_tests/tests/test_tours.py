@@ -117,6 +117,7 @@ class TestKktTours(PatientBrowser, KktCommon, TestPointOfSaleHttpCommon):
         )
         self.env.invalidate_all()
 
+    @at_length
     def test_status_green(self):
         self._run_status_tour('KktStatusGreenTour', seconds=-600)  # however long the tour takes
 
