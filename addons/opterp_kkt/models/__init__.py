@@ -36,6 +36,7 @@ from . import (
     kkt_shift,
     kkt_shift_counters,
     kkt_shift_paper,
+    kkt_shift_reconciliation,
     kkt_watch,
     mail_activity,
     pos_config,

@@ -73,6 +73,7 @@ class KktRegister(models.Model):
     def _open_shift_of_session(self, cashier):
         """A session was opened. What the report can't state stops nobody: the first sale says so again."""
         for register in self:
+            register.shift_id._take_sessions()
             register._report_on_shift(register._ensure_shift, cashier)
 
     def _close_shift_of_session(self, cashier):

@@ -10,7 +10,7 @@ from .kkt_receipt import SETTLEMENTS
 
 # What has money in it: signed already, or still to be signed by a register elsewhere.
 SIGNED = """
-    SELECT protocol, payload FROM kkt_receipt
+    SELECT id, protocol, payload FROM kkt_receipt
      WHERE shift_id = %s AND document_type = ANY(%s) AND payload IS NOT NULL AND (fd_number > 0 OR state <> 'rejected')
 """
 WAITING = """
@@ -104,6 +104,7 @@ class KktShift(models.Model):
             opened = self.create(
                 {'register_id': register.id, 'fiscal_drive_number': register.fiscal_drive_number, 'opened_by': cashier}
             )
+            opened._take_sessions()
             report = opened._report('shift_open')
             opened.write({'number': report.shift_number, 'opened_at': register._get_last_moment()})
             register.write({'shift_id': opened.id, 'shift_opened_time': register.last_document_time})
@@ -136,7 +137,7 @@ class KktShift(models.Model):
 
     def _count(self):
         """The counters of this shift, of its drive, and of the rates that have no counters in the format."""
-        documents = self._get_signed_documents()
+        documents = self._get_signed_documents().values()
         counters = shift.fold(documents)
         return {
             'counters': counters,
@@ -151,9 +152,10 @@ class KktShift(models.Model):
         )
 
     def _get_signed_documents(self):
+        """By the ids of their receipts."""
         self.env['kkt.receipt'].flush_model()
         self.env.cr.execute(SIGNED, [self.id, list(SETTLEMENTS)])
-        return [PROTOCOLS[protocol].decode(payload).document for protocol, payload in self.env.cr.fetchall()]
+        return {receipt: PROTOCOLS[protocol].decode(payload).document for receipt, protocol, payload in self.env.cr.fetchall()}
 
     # -- the source of its two reports -------------------------------------------------------------------------------------
 

@@ -43,4 +43,4 @@ class KktShift(models.Model):
 
     def _get_counters(self):
         """Of the closing; of an open shift, what its closing would state now."""
-        return self.counters or shift.fold(self._get_signed_documents())
+        return self.counters or shift.fold(self._get_signed_documents().values())

@@ -20,6 +20,7 @@ from . import (
     test_rights,
     test_sale,
     test_shift,
+    test_shift_reconciliation,
     test_till,
     test_tours,
     test_translations,
