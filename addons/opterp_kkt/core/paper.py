@@ -99,6 +99,17 @@ def render_x(state: dict, width: int, is_closed: bool = False) -> list[Line]:
     return [line for row in rows for line in _wrapped(row, width)]
 
 
+def render_reference(rates: dict, cash_moves: list[tuple[str, int]], width: int) -> list[Line]:
+    """What stands below a report on a shift and is no part of it: what the format has no place for.
+
+    :param rates: kopecks of VAT by operation and rate, see `shift.fold_rates`
+    :param cash_moves: cash put in and taken out, in kopecks, each with its reason; the law does not have them fiscalised
+    """
+    rows = [*_other_rates(rates), *_cash_moves(cash_moves)]
+    rows = [RULE, Line(captions.FOR_REFERENCE, style="center bold"), *rows] if rows else []
+    return [line for row in rows for line in _wrapped(row, width)]
+
+
 def notice(kind: str, width: int, operation_type: int | None = None) -> list[Line]:
     """What stands on the paper instead of a document, or above one that the OFD refused."""
     title, *texts = NOTICES[kind]
@@ -160,6 +171,23 @@ def _body_of_report(document):
     yield RULE
     yield from _rest(document)
     yield from _last(document)
+
+
+def _other_rates(rates):
+    if rates:
+        yield Line(captions.OTHER_RATES)
+    for operation, sums in sorted(rates.items()):
+        yield Line(captions.OPERATIONS[int(operation)])
+        for rate, amount in sorted(sums.items(), key=lambda each: int(each[0])):
+            yield Line(f"  СУММА {captions.vat_name(int(rate))}", _roubles(amount))
+
+
+def _cash_moves(moves):
+    if moves:
+        yield Line(captions.CASH_MOVES)
+    for reason, amount in moves:
+        what = captions.CASH_IN if amount > 0 else captions.CASH_OUT
+        yield Line(f"  {what} {' '.join(reason.split())}".rstrip(), _roubles(abs(amount)))
 
 
 def _occasion(document):

@@ -82,7 +82,7 @@ class KktReceipt(models.Model):
 
     def _get_printed_lines(self, paper_width):
         try:
-            return [_short(line) for line in self._get_paper(paper_width, is_copy=True)]
+            return [short(line) for line in self._get_paper(paper_width, is_copy=True)]
         except Exception:
             _logger.exception("The paper of %s could not be made", self.display_name)
             return []
@@ -116,8 +116,12 @@ class KktReceipt(models.Model):
     def _get_sheet(self, paper_width):
         """For the printed page: one sheet, as long as its lines need."""
         is_copy = self.print_count > 1 or self.pos_order_id.sudo().nb_print > 0
-        lines = self._get_paper(paper_width, is_copy)
+        lines = [*self._get_paper(paper_width, is_copy), *self._get_reference(paper_width)]
         return {'height': get_height(lines), 'slip': as_slip(lines, paper_width)}
+
+    def _get_reference(self, paper_width):
+        """What is printed below the document and is no part of it."""
+        return self.shift_id._get_reference(paper_width) if self.document_type == 'shift_close' else []
 
 
 def get_height(lines):
@@ -125,7 +129,7 @@ def get_height(lines):
     return MARGINS + sum(HEIGHTS.get(line.style, LINE_HEIGHT) for line in lines)
 
 
-def _short(line):
+def short(line):
     """A line without the empty ends that most have."""
     return list(line) if line.style else list(line[:2]) if line.right else [line.text]
 

@@ -65,6 +65,7 @@ class KktRegister(models.Model):
     def _get_shift_report(self):
         """What the till says of the shift; False where none is open, or nobody here has to close it."""
         return bool(self.shift_id and not self._is_receiver('keeps_shifts')) and {
+            'id': self.shift_id.id,
             'number': self.shift_id.number,
             'age': self._get_shift_age().total_seconds(),
             'refuses': self.on_shift_end == 'refuse',

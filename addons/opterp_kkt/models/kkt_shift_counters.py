@@ -2,7 +2,7 @@ from markupsafe import Markup
 
 from odoo import api, fields, models
 
-from ..core import listing, shift
+from ..core import captions, listing
 
 ROW = Markup('<tr><td style="padding-left: %sem" class="%s">%s</td><td class="text-end">%s</td><td class="text-end">%s</td></tr>')
 HEAD = Markup('<th class="text-end">%s</th>')
@@ -10,7 +10,10 @@ TABLE = Markup('<table class="table table-sm"><thead><tr><th/>%s%s</tr></thead>%
 
 
 class KktShift(models.Model):
-    """How a shift's counters read: those of its closing, or of what an open one has signed so far."""
+    """How a shift's counters read: those of its closing, or of what an open one has signed so far.
+
+    Below them stands VAT at the rates that the format's counters have no place for; of 22 %, too, that is all there is.
+    """
 
     _inherit = 'kkt.shift'
 
@@ -23,7 +26,7 @@ class KktShift(models.Model):
     @api.depends('counters')
     def _compute_totals(self):
         for record in self:
-            counters = record._get_counters()
+            counters = record._get_counted()['counters']
             record.receipt_count = counters.get('totalReceiptBsoCount', 0)
             record.sold = counters.get('sellOper', {}).get('totalSum', 0) / 100
             record.refunded = counters.get('sellReturnOper', {}).get('totalSum', 0) / 100
@@ -32,15 +35,29 @@ class KktShift(models.Model):
     @api.depends_context('lang')
     def _compute_counters_table(self):
         for record in self:
-            counters = record._get_counters()
-            drive = record.drive_counters or shift.add(record._get_last_of_drive().drive_counters or {}, counters)
-            own = {row.path: row.value for row in listing.counters(counters)}
+            counted = record._get_counted()
+            own = {row.path: row.value for row in listing.counters(counted['counters'])}
             rows = Markup().join(
                 ROW % (0.5 + 2 * row.depth, "" if row.value else "fw-bolder", row.title, own.get(row.path, ""), row.value)
-                for row in listing.counters(drive)
+                for row in listing.counters(counted['drive_counters'])
             )
-            record.counters_table = TABLE % (HEAD % self.env._("Shift"), HEAD % self.env._("Fiscal Drive"), rows)
+            record.counters_table = TABLE % (
+                HEAD % self.env._("Shift"),
+                HEAD % self.env._("Fiscal Drive"),
+                rows + Markup().join(record._get_rate_rows(counted)),
+            )
 
-    def _get_counters(self):
+    def _get_rate_rows(self, counted):
+        rates = counted['other_rates'] or {}
+        if rates:
+            yield ROW % (0.5, "fw-bolder", self.env._("VAT at rates without counters, not in the report"), "", "")
+        for operation, sums in sorted(rates.items()):
+            yield ROW % (2.5, "fw-bolder", captions.OPERATIONS[int(operation)], "", "")
+            for rate, kopecks in sorted(sums.items(), key=lambda each: int(each[0])):
+                yield ROW % (4.5, "", captions.vat_name(int(rate)), listing.readable('vln', kopecks), "")
+
+    def _get_counted(self):
         """Of the closing; of an open shift, what its closing would state now."""
-        return self.counters or shift.fold(self._get_signed_documents().values())
+        if not self.counters:
+            return self._count()
+        return {name: self[name] for name in ('counters', 'drive_counters', 'other_rates')}

@@ -1,14 +1,19 @@
 from calendar import timegm
 
 from odoo import fields, models
+from odoo.exceptions import AccessError
 
 from ..core import paper
 from ..core.shift import CLOSING
-from .kkt_receipt_paper import as_slip, get_height
+from .kkt_receipt_paper import as_slip, get_height, short
 
 
 class KktShift(models.Model):
-    """A shift on paper: the report on its closing (Z), or the counters of one that goes on (X), which is no document."""
+    """A shift on paper: the report on its closing (Z), or the counters of one that goes on (X), which is no document.
+
+    Below either, and apart from it, stands what the format has no place for: VAT at rates without counters, and the cash that
+    the sessions were given and that was taken out of them.
+    """
 
     _inherit = 'kkt.shift'
 
@@ -22,14 +27,30 @@ class KktShift(models.Model):
     def _get_paper(self, paper_width):
         report = self._get_report('shift_close')
         if report:
-            return report._get_paper(paper_width)
-        return paper.render_x(self._get_state(), paper.WIDTHS[paper_width], bool(self.closed_at))
+            return [*report._get_paper(paper_width), *self._get_reference(paper_width)]
+        x = paper.render_x(self._get_state(), paper.WIDTHS[paper_width], bool(self.closed_at))
+        return [*x, *self._get_reference(paper_width)]
+
+    def _get_reference(self, paper_width):
+        rates = self._get_counted()['other_rates'] or {}
+        return paper.render_reference(rates, self._get_cash_moves(), paper.WIDTHS[paper_width])
+
+    def _get_cash_moves(self):
+        """Cash in and out of the sessions. The payments that Odoo books as cash lines, too, are not named after it."""
+        moves = []
+        for session in self.sudo().session_ids:
+            mark = f"{session.name}-"
+            for line in session.statement_line_ids.sorted('id'):
+                if (line.payment_ref or '').startswith(mark):
+                    reason = line.payment_ref.removeprefix(mark).partition('-')[2]
+                    moves.append((reason, round(100 * line.amount)))
+        return moves
 
     def _get_state(self):
         """What a closing would state now of the shift, without what would make it a document."""
         register = self.register_id
         head = register._get_head_values()
-        counters = self._get_counters()
+        counters = self._get_counted()['counters']
         return {
             'code': CLOSING,
             **{name: head[name] for name in ('user', 'userInn', 'kktRegId', 'retailPlaceAddress', 'retailPlace')},
@@ -38,6 +59,19 @@ class KktShift(models.Model):
             'fiscalDriveNumber': self.fiscal_drive_number,
             'receiptQuantity': counters['totalReceiptBsoCount'],
             'shiftSumReports': counters,
+        }
+
+    def get_till_slip(self):
+        """For the till of an administrator of the point of sale: X of a shift that goes on, Z of one that is closed."""
+        self.ensure_one()
+        self.check_access('read')
+        if not self.env.su and not self.env.user.has_group('point_of_sale.group_pos_manager'):
+            raise AccessError(self.env._("Only an administrator of the point of sale gets the reports on its shifts."))
+        paper_width = self.register_id.paper_width
+        return {
+            'is_closed': bool(self.closed_at),
+            'paper_width': paper_width,
+            'lines': [short(line) for line in self._get_paper(paper_width)],
         }
 
     def action_print_80(self):

@@ -247,6 +247,62 @@ class TestShift(KktSaleCommon):
         self.assertIn("ОТЧЕТ О ЗАКРЫТИИ СМЕНЫ", shown.shift_paper)
         self.assertIn('report_kkt_receipt_80', shown.action_print_80()['url'])
 
+    def test_rates_without_counters_stand_below_x_and_z(self):
+        """22 % is the rate of most of what is sold; the format counts 20 % alone."""
+        self._sell([(self.solution, 2)], [(self.bank_pm1, 1699.80)])
+        shown = self.register.shift_id
+        for _time in ("X", "Z"):
+            self.env.invalidate_all()
+            text = paper.as_text(shown._get_paper('80'), 48)
+            document, reference = text.split("СПРАВОЧНО, В ОТЧЕТ НЕ ВХОДИТ")
+            self.assertNotIn("22%", document)
+            self.assertRegex(reference, r"ПРИХОД\n  СУММА НДС 22% +306\.52")
+            self.assertIn("НДС 22%", shown.counters_table)
+            self.assertIn("306.52", shown.counters_table)
+            if not shown.closed_at:
+                self.register.action_close_shift()
+        report = shown._get_report('shift_close')
+        self.assertNotIn("22%", report._get_paper_text(), "it is no part of the document")
+        self.assertIn("НДС 22%", report._get_sheet('58')['slip'], "and is printed with it")
+        opening = shown._get_report('shift_open')
+        self.assertNotIn("22%", opening._get_sheet('80')['slip'])
+
+    def test_cash_in_and_out_stand_below_x_and_z(self):
+        session = self.pos_session
+        extras = {'formattedAmount': "", 'translatedType': "in"}
+        session.try_cash_in_out('in', 1000, "change-money", self.env.user.partner_id.id, extras)
+        session.try_cash_in_out('out', 250.5, "to the bank", self.env.user.partner_id.id, extras)
+        self._sell([(self.frame, 1)], [(self.cash_pm1, 8900)])
+        shown = self.register.shift_id
+        moves = [("change-money", 1000_00), ("to the bank", -250_50)]
+        self.assertEqual(shown._get_cash_moves(), moves)
+        session.post_closing_cash_details(9600)
+        self.assertTrue(session.close_session_from_ui()['successful'])
+        self.assertGreater(len(session.statement_line_ids), 2, "Odoo has booked what was sold for cash, and what was missing")
+        self.assertEqual(shown._get_cash_moves(), moves)
+        self.assertIn("ВЫПЛАТА to the bank", shown._get_report('shift_close')._get_sheet('80')['slip'])
+
+    def test_a_till_gets_x_then_z(self):
+        self._sell([(self.frame, 1)])
+        shown = self.register.shift_id
+        manager = self._create_user('slip_manager', 'point_of_sale.group_pos_manager')
+        cashier = self._create_user('slip_cashier', 'point_of_sale.group_pos_user')
+        self.assertEqual(self.register.get_health()['shift']['id'], shown.id)
+        x = shown.with_user(manager).get_till_slip()
+        self.assertEqual((x['is_closed'], x['paper_width']), (False, '80'))
+        self.assertIn(["X-ОТЧЕТ", "", "center bold"], x['lines'])
+        self.register.action_close_shift()
+        self.env.invalidate_all()
+        z = shown.with_user(manager).get_till_slip()
+        self.assertTrue(z['is_closed'])
+        self.assertIn(["ОТЧЕТ О ЗАКРЫТИИ СМЕНЫ", "", "center bold"], z['lines'])
+        with self.assertRaisesRegex(AccessError, "administrator of the point of sale"):
+            shown.with_user(cashier).get_till_slip()
+        foreign = self.env['res.company'].create({'name': "Another Shop"})
+        foreigner = self._create_user('slip_foreigner', 'point_of_sale.group_pos_manager', company_id=foreign.id)
+        with self.assertRaises(AccessError):
+            shown.with_user(foreigner).get_till_slip()
+
     def test_paper_of_a_shift_without_its_closing(self):
         """What an upgrade made of numbers of before."""
         shown = self.register.shift_id

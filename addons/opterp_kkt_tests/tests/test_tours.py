@@ -1,15 +1,20 @@
 import os
 from datetime import timedelta
+from io import BytesIO
 from unittest import skipIf
 from unittest.mock import patch
 
+from PIL import Image
+
 from odoo import fields
+from odoo.exceptions import AccessError
 from odoo.tests import HttpCase, tagged
 from odoo.tests.common import ChromeBrowser
 
 from odoo.addons.point_of_sale.tests.test_frontend import TestPointOfSaleHttpCommon
 
 from .common import KktCommon
+from .qr_reader import read_qr
 
 at_length = skipIf(os.environ.get('SHORT'), "a part of make proofs")
 
@@ -45,11 +50,12 @@ class TestKktTours(PatientBrowser, KktCommon, TestPointOfSaleHttpCommon):
     def _get_jobs(self):
         return self.env['ir.cron'].sudo().search([('model_id.model', '=', 'kkt.delivery')])
 
-    def _run_tour(self, name, register=True):
+    def _run_tour(self, name, register=True, user=None):
+        user = user or self.pos_user
         if register:
             self.register = self._create_register(self.main_pos_config)
-        self.main_pos_config.with_user(self.pos_user).open_ui()
-        self.start_pos_tour(name)
+        self.main_pos_config.with_user(user).open_ui()
+        self.start_pos_tour(name, login=user.login)
         return self.env['pos.order'].search([('session_id', '=', self.main_pos_config.current_session_id.id)], order='id')
 
     def test_sale_and_refund(self):
@@ -170,6 +176,34 @@ class TestKktTours(PatientBrowser, KktCommon, TestPointOfSaleHttpCommon):
         )
         order = self._run_tour('KktUnbuiltTour')
         self.assertEqual(order.kkt_state, 'rejected')
+
+    # -- reports on the shift ------------------------------------------------------------------------------------------
+
+    def _get_closed_shifts(self):
+        return self.env['kkt.shift'].search([('register_id', '=', self.register.id), ('closed_at', '!=', False)])
+
+    def test_reports_on_the_shift(self):
+        self.pos_admin.group_ids |= self.env.ref('account.group_account_invoice')  # may put cash in
+        self._run_tour('KktShiftReportTour', user=self.pos_admin)
+        self.assertEqual(len(self._get_closed_shifts()), 1)
+
+    def test_reports_are_not_for_cashiers(self):
+        self._run_tour('KktShiftReportCashierTour')
+        shift = self._get_closed_shifts()
+        self.assertEqual(len(shift), 1)
+        with self.assertRaisesRegex(AccessError, "administrator of the point of sale"):
+            shift.with_user(self.pos_user).get_till_slip()
+
+    # -- the mail ------------------------------------------------------------------------------------------------------
+
+    def test_the_mail_has_the_fiscal_paper(self):
+        """Odoo sends a picture that the till makes: it is the paper, and its QR code can be read."""
+        order = self._run_tour('KktMailTour')
+        mail = self.env['mail.mail'].search([('email_to', '=', "buyer@example.com")])
+        picture = mail.attachment_ids
+        self.assertEqual(picture.mimetype, 'image/jpeg')
+        image = Image.open(BytesIO(picture.raw))
+        self.assertEqual(read_qr(image), order.kkt_receipt_ids.qr)
 
     @at_length
     def test_without_register(self):

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from opterp_kkt.core import shift, tlv
 from opterp_kkt.core.document_error import DocumentError
-from opterp_kkt.core.paper import WIDTHS, as_text, render, render_x
+from opterp_kkt.core.paper import WIDTHS, as_text, render, render_reference, render_x
 from opterp_kkt.drivers.base import Numbers
 from opterp_kkt.drivers.emulator import Emulator
 
@@ -240,3 +240,30 @@ def test_paper_of_counters_that_go_on():
     text = as_text(render_x(state, 48), 48)
     assert "X-ОТЧЕТ" in text and "НЕ ЯВЛЯЕТСЯ ДОКУМЕНТОМ" in text and "540.50" in text
     assert not [words for words in ("ОТЧЕТ О ЗАКРЫТИИ СМЕНЫ", "ПРОЕКТ", "ФП") if words in text]
+
+
+REFERENCE = """\
+------------------------------------------------
+          СПРАВОЧНО, В ОТЧЕТ НЕ ВХОДИТ
+НДС ПО СТАВКАМ, ДЛЯ КОТОРЫХ В ОТЧЕТЕ НЕТ
+СЧЕТЧИКОВ:
+ПРИХОД
+  СУММА НДС 5%                              1.00
+  СУММА НДС 22%                             9.03
+ВОЗВРАТ ПРИХОДА
+  СУММА НДС 22/122                          0.02
+ВНЕСЕНИЯ И ВЫПЛАТЫ СЕАНСА:
+  ВНЕСЕНИЕ размен на утро                1000.00
+  ВЫПЛАТА инкассация                      500.50"""
+
+
+def test_what_the_format_has_no_place_for_stands_apart():
+    rates = {"2": {"12": 2}, "1": {"11": 9_03, "7": 1_00}}
+    moves = [("размен\n на утро", 1000_00), ("инкассация", -500_50)]
+    assert as_text(render_reference(rates, moves, WIDTHS["80"]), WIDTHS["80"]) == REFERENCE
+    for width in WIDTHS.values():
+        assert all(len(line) <= width for line in as_text(render_reference(rates, moves, width), width).splitlines())
+
+
+def test_where_there_is_nothing_nothing_stands():
+    assert render_reference({}, [], WIDTHS["80"]) == []

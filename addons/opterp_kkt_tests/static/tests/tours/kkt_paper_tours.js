@@ -1,4 +1,5 @@
 /* global posmodel */
+import * as Chrome from "@point_of_sale/../tests/pos/tours/utils/chrome_util";
 import * as Dialog from "@point_of_sale/../tests/generic_helpers/dialog_util";
 import * as ProductScreen from "@point_of_sale/../tests/pos/tours/utils/product_screen_util";
 import * as ReceiptScreen from "@point_of_sale/../tests/pos/tours/utils/receipt_screen_util";
@@ -60,6 +61,76 @@ addTour(
         content: "each slip has its own sum",
         trigger: `.o_kkt_document${hasLine(operation)}${hasLine("ИТОГ", total)}`,
     }))
+);
+
+const slipHas = (...texts) =>
+    texts.map((text) => ({ trigger: `.o_kkt_shift_report${hasLine(...[text].flat())}` }));
+const printAndClose = (isLast) => [
+    { trigger: ".o_kkt_shift_report .o_kkt_print", run: "click" },
+    {
+        trigger: ".o_kkt_shift_report .modal-footer .btn-primary",
+        run: "click",
+        expectUnloadPage: Boolean(isLast),
+    },
+];
+
+addTour(
+    "KktShiftReportTour",
+    open(),
+    sell(),
+    ReceiptScreen.clickNextOrder(),
+    Chrome.doCashMove("10", "change"),
+    run(() => {
+        window.print = (slip) => {
+            const kept = JSON.parse(localStorage.getItem("kkt-test-prints") || "[]");
+            localStorage.setItem("kkt-test-prints", JSON.stringify([...kept, slip.textContent]));
+        };
+    }, "a printer that keeps what it got, whatever page is loaded"),
+    Chrome.clickMenuOption("Close Register"),
+    { trigger: ".o_kkt_x_report", run: "click" },
+    slipHas("X-ОТЧЕТ", "НЕ ЯВЛЯЕТСЯ ДОКУМЕНТОМ, СМЕНА НЕ ЗАКРЫТА", "СМЕНА 1"),
+    slipHas(["СУММА ВСЕГО", "1.98"], "СПРАВОЧНО, В ОТЧЕТ НЕ ВХОДИТ"),
+    slipHas(["ВЫПЛАТА change", "10.00"]),
+    printAndClose(),
+    { trigger: negate(".o_kkt_shift_report") },
+    { trigger: ".close-pos-popup .fa-clone.btn-secondary", run: "click" },
+    { trigger: ".close-pos-popup .btn-primary:contains(Close Register)", run: "click" },
+    slipHas("ОТЧЕТ О ЗАКРЫТИИ СМЕНЫ", "СМЕНА 1", ["ФД", "3"], ["ВЫПЛАТА change", "10.00"]),
+    printAndClose(true),
+    { content: "the page is left", trigger: "body:not(:has(.o_kkt_shift_report))" },
+    run(() => {
+        const kept = JSON.parse(localStorage.getItem("kkt-test-prints") || "[]");
+        const titles = kept.map((text) => text.includes("X-ОТЧЕТ"));
+        if (JSON.stringify(titles) !== "[true,false]") {
+            throw new Error(`printed: ${kept}`);
+        }
+    }, "X and Z were printed")
+);
+
+addTour(
+    "KktShiftReportCashierTour",
+    open(),
+    Chrome.clickMenuOption("Close Register"),
+    { trigger: ".close-pos-popup" },
+    { trigger: negate(".o_kkt_x_report") },
+    { trigger: ".close-pos-popup .fa-clone.btn-secondary", run: "click" },
+    {
+        content: "it closes as ever",
+        trigger: ".close-pos-popup .btn-primary:contains(Close Register)",
+        run: "click",
+        expectUnloadPage: true,
+    },
+    { trigger: "body:not(:has(.close-pos-popup))" }
+);
+
+addTour(
+    "KktMailTour",
+    open(),
+    sell(),
+    fiscalReceipt("ПРИХОД", 2),
+    ReceiptScreen.setEmail("buyer@example.com"),
+    ReceiptScreen.clickSend(),
+    ReceiptScreen.emailIsSuccessful()
 );
 
 addTour(
