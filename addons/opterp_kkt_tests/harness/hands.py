@@ -83,6 +83,24 @@ class Person(Client):
     def close_shift(self, *registers: int):
         self.call("kkt.register", "action_close_shift", list(registers))
 
+    def close_session(self, session: int):
+        """What the closing popup does, with as much cash as there must be."""
+        expected = self.call("pos.session", "get_closing_control_data", [session])["default_cash_details"]
+        if expected:
+            self._want(self.call("pos.session", "post_closing_cash_details", [session], expected["amount"]))
+        self._want(self.call("pos.session", "close_session_from_ui", [session], []))
+
+    def _want(self, answer: dict):
+        if not answer["successful"]:
+            raise Refused(f"odoo.exceptions.UserError: {answer.get('message')}")
+
+    def open_session(self, config: int):
+        """What the button on the point of sale's card and the opening popup do."""
+        self.call("pos.config", "open_ui", [config])
+        domain = [("config_id", "=", config), ("state", "=", "opening_control"), ("rescue", "=", False)]
+        for session in self.call("pos.session", "search", domain):
+            self.call("pos.session", "set_opening_control", [session], 0, "")
+
     def change_drive(self, register: int, number: str):
         """Close the shift and put another fiscal drive in; refused where a sale was quicker and has opened the next shift."""
         with suppress(Refused):  # none is open

@@ -15,6 +15,7 @@ from harness.till import RpcError, Till
 
 REFUSED = "nemesis: refused"  # in a line's name: the OFD refuses such a document for good
 PATIENCE = 8.0  # s that a till waits for an answer before it asks another host
+NO_SESSION = "No open session available"  # what Odoo says to a till whose session was closed, until the next one is opened
 SESSION_EXPIRED = "odoo.http.SessionExpiredException"
 NO_ANSWER = (requests.RequestException, RpcError, ValueError)  # ValueError: an answer that is no JSON
 
@@ -105,7 +106,8 @@ class Cashier(threading.Thread):
                 self._move_on(error)
 
     def _move_on(self, error: Exception):
-        self.traffic.complaints[getattr(error, "name", "") or type(error).__name__] += 1
+        name = NO_SESSION if NO_SESSION in str(error) else getattr(error, "name", "") or type(error).__name__
+        self.traffic.complaints[name] += 1
         self.traffic.given_up.wait(0.3)
         with suppress(*NO_ANSWER):
             self.till.move_to(self.random.choice(self.traffic.shop.hosts))

@@ -74,6 +74,7 @@ KINDS = {
     "delivered_now": ("buttons", (0, 0)),
     "shift_closed": ("buttons", (0, 0)),
     "shift_opened": ("buttons", (0, 0)),
+    "session_closed": ("sessions", LONG),
     "breaker_reset": ("buttons", (0, 0)),
     "breaker_forced_open": ("breaker", LONG),
     "address_changed": ("settings", LONG),

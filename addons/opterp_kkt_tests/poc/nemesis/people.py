@@ -34,6 +34,10 @@ STUCK = "SELECT res_id AS id FROM kkt_alarm WHERE kind = 'stuck' AND told_level 
 WAITING = "SELECT DISTINCT register_id AS id FROM kkt_receipt WHERE state IN ('pending', 'sending') ORDER BY id"
 OPEN_SHIFTS = "SELECT id FROM kkt_register WHERE active AND shift_id IS NOT NULL ORDER BY id"
 NO_SHIFT = "SELECT id FROM kkt_register WHERE active AND shift_id IS NULL ORDER BY id"
+OPEN_SESSIONS = """
+    SELECT s.id, s.config_id FROM pos_session s JOIN kkt_register g ON g.pos_config_id = s.config_id
+     WHERE g.active AND s.state = 'opened' ORDER BY s.id
+"""
 NOT_CLOSED = "SELECT id FROM kkt_circuit_breaker WHERE mode = 'automatic' AND state <> 'closed' ORDER BY id"
 BREAKERS = "SELECT id FROM kkt_circuit_breaker WHERE mode = 'automatic' ORDER BY id"
 REGISTERS = "SELECT id, fiscal_drive_number, pos_config_id, ofd_id FROM kkt_register WHERE active ORDER BY id"
@@ -150,6 +154,16 @@ class People:
         register = self._offered(NO_SHIFT, choice)["id"]
         self.press(hands.MANAGER, "open_shift", register)
         yield f"register {register}"
+
+    @contextmanager
+    def session_closed(self, choice):
+        """Tills go on selling: Odoo takes nothing until somebody opens the next session, which gets what has waited."""
+        session = self._offered(OPEN_SESSIONS, choice)
+        try:
+            self.press(hands.MANAGER, "close_session", session["id"])
+            yield f"session {session['id']}"
+        finally:
+            self.surely(hands.MANAGER, "open_session", session["config_id"])
 
     @contextmanager
     def breaker_reset(self, choice):

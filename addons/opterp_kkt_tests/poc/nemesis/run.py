@@ -15,7 +15,7 @@ from harness.proxy import Proxy
 from harness.shop import Shop
 from harness.stack import FAILING, Clock, Emulator, Odoo, Postgres, environment_dsn
 from harness.till import LOST_ANSWERS
-from harness.traffic import Traffic
+from harness.traffic import NO_SESSION, Traffic
 from poc.nemesis.faults import KINDS, LEASE, Faults, plan
 from poc.nemesis.heads import Heads
 from poc.nemesis.people import OTHER_OFD, TOKEN, People
@@ -158,7 +158,7 @@ class Nemesis:
             *judge.accepted_by_one_ofd(history),
             *judge.effects_follow_causes(self.traffic.answered_before(), receipts),
             *audit.violations(notes, history, audit.breaker_of(self.shop.database)),
-            *judge.sales_never_refused(self.traffic.complaints.elements(), LOST_ANSWERS),
+            *judge.sales_never_refused(self.traffic.complaints.elements(), (*LOST_ANSWERS, NO_SESSION)),
             *judge.buttons_work(self.people.answers),
             *judge.heads_have_a_way_out(self.heads.samples, UNTOUCHED, UNTOLD),
             *judge.settled_or_handled(receipts),
