@@ -1,7 +1,5 @@
 """What a QR code in a picture says: for pictures that stand upright and are sharp, as receipts are. Nothing is repaired."""
 
-from itertools import groupby
-
 from qrcode import QRCode
 from qrcode.base import rs_blocks
 from qrcode.util import mask_func
@@ -36,19 +34,29 @@ def _find_eye(dark):
     """Left and top edge, and width, of the first thing that is an eye: a square frame around a square, 1:1:3:1:1."""
     for y, row in enumerate(dark):
         x = 0
-        for is_dark, run in groupby(row):
-            width = len(list(run))
+        for is_dark, width in _get_runs(row):
             if is_dark and width >= 21 and _is_eye(dark, x, y, width):
                 return x, y, width
             x += width
     raise AssertionError("there is no QR code in the picture")
 
 
+def _get_runs(row):
+    """Neighbours that are the same: what they are, and how many."""
+    runs = []
+    for is_dark in row:
+        if runs and runs[-1][0] == is_dark:
+            runs[-1][1] += 1
+        else:
+            runs.append([is_dark, 1])
+    return runs
+
+
 def _is_eye(dark, left, top, width):
     if top + width > len(dark):
         return False
     middle = dark[top + width // 2][left : left + width]
-    runs = [len(list(run)) * 7 / width for _dark, run in groupby(middle)]
+    runs = [length * 7 / width for _dark, length in _get_runs(middle)]
     return len(runs) == 5 and all(abs(run - wanted) < 0.5 for run, wanted in zip(runs, (1, 1, 3, 1, 1), strict=True))
 
 
