@@ -1,4 +1,4 @@
-"""Side-by-side measurements: `make bench`, or `python addons/opterp_kkt_tests/bench sale|crowd|drain|small|clocks`.
+"""Side-by-side measurements: `make bench`, or `python addons/opterp_kkt_tests/bench sale|crowd|drain|shift|small|clocks`.
 
 Every figure but those of `clocks` is a ratio of medians of two things that ran interleaved, since machines are noisy.
 """
@@ -8,9 +8,16 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).resolve().parents[1]), str(Path(__file__).resolve().parents[2] / "opterp_kkt")]
 
-from bench import clocks, crowd, drain, sale, small  # noqa: E402  (the paths must be set first)
+from bench import clocks, crowd, drain, sale, shift, small  # noqa: E402  (the paths must be set first)
 
-PARTS = {"sale": sale.main, "crowd": crowd.main, "drain": drain.main, "small": small.main, "clocks": clocks.main}
+PARTS = {
+    "sale": sale.main,
+    "crowd": crowd.main,
+    "drain": drain.main,
+    "shift": shift.main,
+    "small": small.main,
+    "clocks": clocks.main,
+}
 
 if __name__ == "__main__":
     chosen = sys.argv[1:] or list(PARTS)

@@ -24,9 +24,9 @@ def main():
         _sell_in_turns(tills, WARM_UP)
         for till in tills:
             till.seconds.clear()
-        before = [_worked(host) for host in hosts]
+        before = [seconds_worked(host) for host in hosts]
         _sell_in_turns(tills, SALES)
-        worked = [1000 * (_worked(host) - start) / SALES for host, start in zip(hosts, before, strict=True)]
+        worked = [1000 * (seconds_worked(host) - start) / SALES for host, start in zip(hosts, before, strict=True)]
     _tell("answered after (median)", *(1000 * statistics.median(till.seconds) for till in tills))
     _tell("processor time", *worked)
 
@@ -35,7 +35,7 @@ def _tell(what: str, core: float, ours: float):
     print(f"sale, {SALES} each, interleaved, {what}: core {core:.1f} ms, with receipts {ours:.1f} ms, ratio {ours / core:.3f}")
 
 
-def _worked(host: Odoo) -> float:
+def seconds_worked(host: Odoo) -> float:
     """Seconds of processor time of a host and its backends so far."""
     return sum(_processor_seconds(pid) for pid in (host.pid, *(row["pid"] for row in host.database.query(BACKENDS))))
 

@@ -111,11 +111,19 @@ def test_two_hosts_close_one_shift(shop, report):
             with ThreadPoolExecutor(2) as pool:
                 list(pool.map(lambda person: _close(person, register), people))
             assert shop.database.value(CLOSINGS) == before + 1
-        scenario.step(f"{ROUNDS} shifts closed by two at once, one report each")
+        shop.settle()
+        assert len(_closings(shop)) == ROUNDS, "the OFD got one report for each shift"
+        scenario.step(f"{ROUNDS} shifts closed by two at once: {ROUNDS} reports at the OFD")
         _close_while_selling(till, people, register)
         shop.settle()
+        assert len(_closings(shop)) == shop.database.value(CLOSINGS)
         assert shop.violations() == []
-        scenario.figure(f"{shop.database.value(CLOSINGS)} shifts, each with one report on its closing and its receipts before it")
+        scenario.figure(f"{len(_closings(shop))} shifts, each with one report on its closing and its receipts before it")
+
+
+def _closings(shop) -> set[int]:
+    """FD numbers of the reports on a closing that the OFD has."""
+    return {request["fd_number"] for request in shop.ofd.accepted() if request["document_type"] == "shift_close"}
 
 
 def _close(person, register: int):

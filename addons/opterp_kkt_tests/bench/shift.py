@@ -1,0 +1,107 @@
+"""What a shift costs: sessions opened and closed with and without the addon, and a closing after much and after long.
+
+Processor time of Odoo and its PostgreSQL backends, as in `sale`: other work on the machine hardly changes it.
+"""
+
+import json
+import os
+
+from bench.sale import seconds_worked
+from bench.shops import config_ids, two_shops
+from harness.hands import Person
+from harness.stack import Odoo
+from harness.till import Till
+
+ROUNDS = 12
+CLOSINGS = 12
+RECEIPTS = 1000  # in the shift that is closed
+HISTORY = int(os.environ.get("KKT_BENCH_HISTORY", "1000000"))  # delivered documents of earlier shifts
+COPY_RECEIPTS = """
+    INSERT INTO kkt_receipt ({names})
+    SELECT {values} FROM kkt_receipt r JOIN kkt_register g ON g.id = r.register_id, generate_series(1, {count}) number
+     WHERE r.id = {last}
+"""
+COPIED = """
+    SELECT column_name AS name FROM information_schema.columns
+     WHERE table_name = 'kkt_receipt' AND is_generated = 'NEVER' AND column_name NOT IN ('id', 'pos_order_id')
+"""
+ANOTHER = {
+    "idempotency_key": "r.idempotency_key || number",
+    "fd_number": "g.last_fd_number + number",
+    "queue_number": "g.last_queue_number + number",
+}
+IN_THE_SHIFT: dict[str, str] = {}
+IN_HISTORY = {"state": "'delivered'", "delivered_at": "now()", "payload": "'{}'"}
+GO_ON_AFTER = """
+    UPDATE kkt_register SET last_fd_number = last_fd_number + {count}, last_queue_number = last_queue_number + {count}
+     WHERE id = {register}
+"""
+LAST_RECEIPT = "SELECT id, register_id FROM kkt_receipt WHERE document_type = 'receipt' ORDER BY id DESC LIMIT 1"
+
+
+def main():
+    with two_shops() as hosts:
+        _compare_sessions(hosts)
+        _compare_answers(hosts)
+        _close_shifts(hosts[1])
+
+
+def _compare_sessions(hosts: tuple[Odoo, Odoo]):
+    spent = [0.0, 0.0]
+    for number in range(ROUNDS + 1):
+        for which, host in enumerate(hosts) if number % 2 else reversed(list(enumerate(hosts))):
+            before = seconds_worked(host)
+            till = Till(host, config_ids(host)[0])
+            till.close()
+            spent[which] += seconds_worked(host) - before if number else 0
+    _tell(f"a session opened and closed, {ROUNDS} each, interleaved: core", spent[0], "with receipts", spent[1], ROUNDS)
+
+
+def _compare_answers(hosts: tuple[Odoo, Odoo]):
+    sizes = []
+    for host in hosts:
+        till = Till(host, config_ids(host)[1])
+        order = till.order([till.line(product) for product in till.products[:3]], payments="exact")
+        answer = till.call("pos.order", "sync_from_ui", [order], context={"config_id": till.config_id})
+        sizes.append(len(json.dumps(answer, ensure_ascii=False).encode()))
+    print(f"answer of sync_from_ui, 3 lines: core {sizes[0]} bytes, with receipts {sizes[1]}, ratio {sizes[1] / sizes[0]:.2f}")
+
+
+def _close_shifts(host: Odoo):
+    till, person = Till(host, config_ids(host)[2]), Person(host)
+    person.context = till.context
+    empty = _close_some(till, person, 1)
+    _tell(
+        "a shift of 1 receipt closed: in the first year", empty, f"with {RECEIPTS} receipts", _close_some(till, person, RECEIPTS)
+    )
+    _copy(host, HISTORY, IN_HISTORY)
+    _tell("a shift of 1 receipt closed: in the first year", empty, f"after {HISTORY} documents", _close_some(till, person, 1))
+
+
+def _close_some(till: Till, person: Person, receipts: int) -> float:
+    """Seconds of processor time that the closings take together."""
+    spent = 0.0
+    for _number in range(CLOSINGS):
+        till.sell()
+        if receipts > 1:
+            _copy(till.odoo, receipts - 1, IN_THE_SHIFT)
+        register = till.odoo.database.query(LAST_RECEIPT)[0]["register_id"]
+        before = seconds_worked(till.odoo)
+        person.close_shift(register)
+        spent += seconds_worked(till.odoo) - before
+    return spent
+
+
+def _copy(host: Odoo, count: int, changed: dict[str, str]):
+    """Documents like the last one, in its shift, past all Python: whoever counts them reads only what is copied here."""
+    database = host.database
+    [last] = database.query(LAST_RECEIPT)
+    values = {row["name"]: f"r.{row['name']}" for row in database.query(COPIED)} | ANOTHER | changed
+    names, expressions = ", ".join(values), ", ".join(values.values())
+    database.execute(COPY_RECEIPTS.format(names=names, values=expressions, count=count, last=last["id"]))
+    database.execute(GO_ON_AFTER.format(count=count, register=last["register_id"]))
+    database.execute("ANALYZE kkt_receipt")
+
+
+def _tell(before: str, one: float, between: str, other: float, times: int = CLOSINGS):
+    print(f"{before} {1000 * one / times:.0f} ms, {between} {1000 * other / times:.0f} ms, ratio {other / one:.2f}")
