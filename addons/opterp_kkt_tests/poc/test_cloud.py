@@ -63,6 +63,7 @@ def test_each_receipt_once_and_in_order(cloud, report):
         assert_once_and_in_order(shop, orders)
 
 
+@pytest.mark.at_length
 def test_it_goes_down_in_the_middle(cloud, report):
     shop, till = cloud
     with report.scenario("A register in the cloud: down in the middle"):
@@ -78,6 +79,7 @@ def test_it_goes_down_in_the_middle(cloud, report):
         assert_once_and_in_order(shop, orders)
 
 
+@pytest.mark.at_length
 def test_what_waited_too_long_is_sent_under_another_id(cloud, report):
     shop, till = cloud
     with report.scenario("A register in the cloud: the queue is too long"):
@@ -93,6 +95,7 @@ def test_what_waited_too_long_is_sent_under_another_id(cloud, report):
         assert len(taken) == len(set(taken)) >= 5, "each external_id once"
 
 
+@pytest.mark.at_length
 def test_a_document_that_is_not_ours_holds(cloud, report):
     shop, till = cloud
     with report.scenario("A register in the cloud: mismatch"):
@@ -105,6 +108,7 @@ def test_a_document_that_is_not_ours_holds(cloud, report):
         assert len([record for record in shop.ofd.history() if record["accepted"]]) == 1
 
 
+@pytest.mark.at_length
 def test_no_secret_is_on_a_page_or_in_the_log(cloud, report):
     shop, till = cloud
     with report.scenario("A register in the cloud: secrets"):
