@@ -4,7 +4,6 @@ import re
 
 import psycopg2
 from psycopg2.extensions import make_dsn, parse_dsn
-from psycopg2.extras import RealDictCursor
 
 # The server notices in about ten seconds that our host vanished: by keepalives (s) when idle, by the user timeout (ms) while
 # its answer is on the way. READ COMMITTED: a statement sees what others committed before. Who has a row locked for long, an
@@ -45,7 +44,7 @@ class Session:
 
     def __init__(self, dsn: dict):
         try:
-            self._connection = psycopg2.connect(**_session_parameters(dsn), cursor_factory=RealDictCursor)
+            self._connection = psycopg2.connect(**_session_parameters(dsn))
         except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
             raise SessionLost(str(error).strip()) from error
         self._connection.autocommit = True
@@ -62,7 +61,8 @@ class Session:
         """Run a statement and return its rows, [] for one that returns none."""
         try:
             self._cursor.execute(sql, params)
-            return self._cursor.fetchall() if self._cursor.description else []
+            names = [column.name for column in self._cursor.description or ()]
+            return [dict(zip(names, row, strict=True)) for row in self._cursor.fetchall()] if names else []
         except psycopg2.Error as error:
             if not self._is_lost(error):
                 raise

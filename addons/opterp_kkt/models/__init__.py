@@ -29,6 +29,7 @@ from . import (
     kkt_register_master_data,
     kkt_register_numbers,
     kkt_register_paper,
+    kkt_register_readiness,
     kkt_register_receiver,
     kkt_register_sale_lock,
     kkt_register_shift,

@@ -20,10 +20,11 @@ class PosConfig(models.Model):
 
     @api.model
     def _load_pos_data_read(self, records, config):
-        # EXTENDS 'point_of_sale': with what a till opens it gets what its icon shows, so that it need not ask
+        # EXTENDS 'point_of_sale': with what a till opens it gets what its icon shows, so that it need not ask, and what is wrong
         rows = super()._load_pos_data_read(records, config)
         register = config.kkt_register_id
         for row in rows:
             if register and row['id'] == config.id and register.has_access('read'):
-                row['_kkt_report'] = register.get_till_report()
+                problems = list(register.sudo()._get_problems().values())
+                row['_kkt_report'] = {**register.get_till_report(), 'problems': problems}
         return rows

@@ -14,6 +14,7 @@ from . import (
     test_ofd,
     test_paper,
     test_processing,
+    test_readiness,
     test_receipt,
     test_refusal,
     test_register,

@@ -196,7 +196,7 @@ class TestHealth(HealthCommon):
         self.assertGreater(said.pop('time'), 1.7e9)
         shift = said.pop('shift')
         self.assertTrue(0 <= shift.pop('age') < 3600)
-        self.assertEqual(shift, {'number': 1, 'refuses': False})
+        self.assertEqual(shift, {'id': self.register.shift_id.id, 'number': 1, 'refuses': False})
         self.assertLess(said.pop('delivered'), 3600)
         nothing = {'waiting': 0, 'rejected': 0, 'oldest': 0, 'obstacle': False, 'next_in': None}
         self.assertEqual(said, {**nothing, 'words': False, 'lease_missing': False})

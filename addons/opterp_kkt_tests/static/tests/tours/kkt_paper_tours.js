@@ -135,6 +135,11 @@ addTour(
 
 addTour(
     "KktUnbuiltTour",
+    {
+        content: "the till says before any sale what is wrong",
+        trigger: `.modal:contains("This till is not ready for fiscal receipts"):contains("The tax Riddle of Desk Pad")`,
+    },
+    Dialog.confirm("Ok"),
     open(),
     sell(),
     { trigger: `.pos-receipt .o_kkt_notice${hasLine("КАССОВЫЙ ЧЕК НЕ СФОРМИРОВАН")}` },

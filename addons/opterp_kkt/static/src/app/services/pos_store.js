@@ -44,6 +44,7 @@ patch(PosStore.prototype, {
             browser.localStorage.setItem(key, report.time);
             this.kktHealth.askedAt = seconds();
             this.kktHealth.take(report, performance.timeOrigin / 1000);
+            this._tellOfKktProblems(report.problems);
         }
         if (!report || this.kktHealth.askedAt < 0 || this.openKktOrders.length) {
             this.refreshKkt();
@@ -163,6 +164,21 @@ patch(PosStore.prototype, {
                       shift.number
                   ),
         });
+    },
+
+    /** When the till is opened, not after the money was taken. */
+    _tellOfKktProblems(problems) {
+        if (problems.length) {
+            this.dialog.add(AlertDialog, {
+                title: _t("This till is not ready for fiscal receipts"),
+                body: [
+                    _t(
+                        "Until this is put right, receipts are wrong or can't be made at all. Please tell the administrator."
+                    ),
+                    ...problems,
+                ].join("\n\n"),
+            });
+        }
     },
 
     async deliverKktNow() {

@@ -1,0 +1,45 @@
+from odoo.tests import tagged
+
+from .common import KktSaleCommon
+
+
+@tagged('post_install', '-at_install')
+class TestReadiness(KktSaleCommon):
+    """A till whose shop can't give receipts says so when it is opened, and the register lists it."""
+
+    def _get_said(self):
+        """What the till is told when it opens, and the register lists."""
+        [row] = self.basic_config._load_pos_data_read(self.basic_config, self.basic_config)
+        said = row['_kkt_report']['problems']
+        self.register.invalidate_recordset(['check_list'])
+        self.assertEqual(str(self.register.check_list or '').count('<li>'), len(said))
+        return said
+
+    def test_nothing_is_said_where_all_is_right(self):
+        self.assertEqual(self._get_said(), [])
+
+    def test_roubles(self):
+        self.basic_config.company_id.currency_id.name = 'XTS'
+        self.assertRegex(self._get_said()[0], "sells in XTS, and fiscal receipts are in roubles")
+
+    def test_a_tax_without_rate(self):
+        tax = self.env['account.tax'].create({'name': "Riddle", 'amount': 21})
+        product = self.frame.product_tmpl_id
+        product.taxes_id = tax
+        self.assertRegex(self._get_said()[0], f"The tax Riddle of {product.name}, and maybe of others")
+        product.available_in_pos = False
+        self.assertEqual(self._get_said(), [], "nobody sells it")
+
+    def test_a_rate_of_the_past(self):
+        """20 % ended with 2025: a new sale can't state it."""
+        tax = self.env['account.tax'].create({'name': "VAT of 2025", 'amount': 20, 'kkt_vat_rate': '1'})
+        self.frame.product_tmpl_id.taxes_id = tax
+        self.assertRegex(self._get_said()[0], "The tax VAT of 2025")
+        tax.kkt_vat_rate = '11'
+        self.assertEqual(self._get_said(), [])
+
+    def test_a_tax_of_another_company(self):
+        tax = self.env['account.tax'].create({'name': "Riddle", 'amount': 21})
+        self._set_in_sql(tax, company_id=self.env['res.company'].create({'name': "Another"}).id)
+        self.frame.product_tmpl_id.taxes_id += tax
+        self.assertEqual(self._get_said(), [])
