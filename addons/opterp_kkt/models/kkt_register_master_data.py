@@ -49,7 +49,7 @@ class KktRegister(models.Model):
     )
     def _compute_check_list(self):
         for register in self:
-            problems = register._get_problems().values()
+            problems = register._get_check_list()
             register.check_list = bool(problems) and Markup('<ul class="mb-0">%s</ul>') % Markup().join(
                 Markup('<li>%s</li>') % problem for problem in problems
             )

@@ -11,10 +11,10 @@ class KktRegister(models.Model):
 
     _inherit = 'kkt.register'
 
-    def _get_problems(self):
-        # what documents say: `kkt_register_master_data.py`
-        ours = {'currency': self._get_currency_problem(), 'taxes': self._get_tax_problem()}
-        return {**super()._get_problems(), **{name: problem for name, problem in ours.items() if problem}}
+    def _get_check_list(self):
+        """All that is to be put right, each in a sentence that says what to do."""
+        shop = (self._get_currency_problem(), self._get_tax_problem())
+        return [*self._get_problems().values(), *filter(None, shop)]
 
     def _get_currency_problem(self):
         currency = self.pos_config_id.currency_id

@@ -25,6 +25,5 @@ class PosConfig(models.Model):
         register = config.kkt_register_id
         for row in rows:
             if register and row['id'] == config.id and register.has_access('read'):
-                problems = list(register.sudo()._get_problems().values())
-                row['_kkt_report'] = {**register.get_till_report(), 'problems': problems}
+                row['_kkt_report'] = {**register.get_till_report(), 'problems': register.sudo()._get_check_list()}
         return rows

@@ -166,8 +166,8 @@ patch(PosStore.prototype, {
         });
     },
 
-    /** When the till is opened, not after the money was taken. */
-    _tellOfKktProblems(problems) {
+    /** When the till is opened, not after the money was taken. A server of a version before sends no list. */
+    _tellOfKktProblems(problems = []) {
         if (problems.length) {
             this.dialog.add(AlertDialog, {
                 title: _t("This till is not ready for fiscal receipts"),
