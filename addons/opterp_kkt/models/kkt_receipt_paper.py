@@ -121,7 +121,8 @@ class KktReceipt(models.Model):
 
     def _get_reference(self, paper_width):
         """What is printed below the document and is no part of it."""
-        return self.shift_id._get_reference(paper_width) if self.document_type == 'shift_close' else []
+        shift = self.shift_id
+        return shift._get_reference(paper_width, shift.other_rates) if self.document_type == 'shift_close' else []
 
 
 def get_height(lines):

@@ -25,15 +25,15 @@ class KktShift(models.Model):
             record.shift_paper = as_slip(record._get_paper(paper_width), paper_width)
 
     def _get_paper(self, paper_width):
-        report = self._get_report('shift_close')
+        counted, report = self._get_counted(), self._get_report('shift_close')
         if report:
-            return [*report._get_paper(paper_width), *self._get_reference(paper_width)]
-        x = paper.render_x(self._get_state(), paper.WIDTHS[paper_width], bool(self.closed_at))
-        return [*x, *self._get_reference(paper_width)]
+            lines = report._get_paper(paper_width)
+        else:
+            lines = paper.render_x(self._get_state(counted['counters']), paper.WIDTHS[paper_width], bool(self.closed_at))
+        return [*lines, *self._get_reference(paper_width, counted['other_rates'])]
 
-    def _get_reference(self, paper_width):
-        rates = self._get_counted()['other_rates'] or {}
-        return paper.render_reference(rates, self._get_cash_moves(), paper.WIDTHS[paper_width])
+    def _get_reference(self, paper_width, rates):
+        return paper.render_reference(rates or {}, self._get_cash_moves(), paper.WIDTHS[paper_width])
 
     def _get_cash_moves(self):
         """Cash in and out of the sessions. The payments that Odoo books as cash lines, too, are not named after it."""
@@ -46,11 +46,10 @@ class KktShift(models.Model):
                     moves.append((reason, round(100 * line.amount)))
         return moves
 
-    def _get_state(self):
+    def _get_state(self, counters):
         """What a closing would state now of the shift, without what would make it a document."""
         register = self.register_id
         head = register._get_head_values()
-        counters = self._get_counted()['counters']
         return {
             'code': CLOSING,
             **{name: head[name] for name in ('user', 'userInn', 'kktRegId', 'retailPlaceAddress', 'retailPlace')},

@@ -8,7 +8,7 @@ states it, and the values of tag 1236 are not approved.
 
 from datetime import UTC, datetime, timedelta
 
-from .atol_task import CORRECTION_TYPES, RATES, to_roubles
+from .atol_task import CORRECTION_TYPES, RATES, get_correction_base, to_roubles
 from .base import Contents, EnvelopeError
 
 OPERATIONS = {1: "sell", 2: "sell_refund", 3: "buy", 4: "buy_refund"}  # tag 1054
@@ -104,9 +104,7 @@ def _get_attributes(document):
 
 
 def _get_correction(document):
-    base = document["correctionBase"]
-    day = datetime.fromtimestamp(base["correctionDocumentDate"], UTC)  # the register's local day, counted as if it were UTC
-    number = base.get("correctionDocumentNumber")
+    day, number = get_correction_base(document)
     return {
         "type": CORRECTION_TYPES[document["correctionType"]],
         "base_date": f"{day:%d.%m.%Y}",

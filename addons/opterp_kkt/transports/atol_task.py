@@ -101,10 +101,15 @@ def _get_attributes(document):
         yield {"type": "userAttribute", **named, "print": True}
 
 
-def _get_correction(document):
+def get_correction_base(document: dict) -> tuple[datetime, str | None]:
+    """Tags 1178 and 1179: the day that is corrected, and the order's number, if any."""
     base = document["correctionBase"]
     day = datetime.fromtimestamp(base["correctionDocumentDate"], UTC)  # the register's local day, counted as if it were UTC
-    number = base.get("correctionDocumentNumber")
+    return day, base.get("correctionDocumentNumber")
+
+
+def _get_correction(document):
+    day, number = get_correction_base(document)
     return {
         "correctionType": CORRECTION_TYPES[document["correctionType"]],
         "correctionBaseDate": f"{day:%Y.%m.%d}",

@@ -8,6 +8,9 @@ export const LEAST_ITEM = 44;
 const EMAIL = /^(?=.{1,64}$)[^\s@<>,;"]+@[^\s@<>,;"]+\.[^\s@<>,;".]{2,}$/;
 const INN_WEIGHTS = [3, 7, 2, 4, 10, 3, 5, 9, 4, 6, 8];
 
+/** A line of fiscal paper, which is sent without what it lacks at its end. */
+export const asLine = ([text, right = "", style = ""]) => ({ text, right, style });
+
 /** A document with items of these names has so many bytes, or more. */
 export function leastSize(names) {
     const bytes = names.map((name) => LEAST_ITEM + Math.min(name.trim().length, LONGEST_NAME));

@@ -2,6 +2,7 @@ import { Component } from "@odoo/owl";
 import { _t } from "@web/core/l10n/translation";
 import { Dialog } from "@web/core/dialog/dialog";
 import { usePos } from "@point_of_sale/app/hooks/pos_hook";
+import { asLine } from "@opterp_kkt/app/utils/kkt_document";
 
 /** A report on a shift as it is printed. */
 export class KktShiftSlip extends Component {
@@ -9,11 +10,7 @@ export class KktShiftSlip extends Component {
     static props = { paper_width: String, lines: Array };
 
     get slips() {
-        const lines = this.props.lines.map(([text, right = "", style = ""]) => ({
-            text,
-            right,
-            style,
-        }));
+        const lines = this.props.lines.map(asLine);
         return [{ paper_width: this.props.paper_width, lines, fd_number: true }];
     }
 }

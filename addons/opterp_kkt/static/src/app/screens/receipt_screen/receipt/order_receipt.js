@@ -1,6 +1,7 @@
 import { patch } from "@web/core/utils/patch";
 import { generateQRCodeDataUrl } from "@point_of_sale/utils";
 import { OrderReceipt } from "@point_of_sale/app/screens/receipt_screen/receipt/order_receipt";
+import { asLine } from "@opterp_kkt/app/utils/kkt_document";
 
 // Fiscal paper is Russian whatever the user's language, so this is not translated.
 const OFFLINE = [
@@ -18,7 +19,7 @@ patch(OrderReceipt.prototype, {
                 fd_number,
                 paper_width,
                 lines: lines
-                    .map(([text, right = "", style = ""]) => ({ text, right, style }))
+                    .map(asLine)
                     .filter(({ style }) => printed || is_copy || !style.includes("copy")),
             })
         );
