@@ -3,8 +3,10 @@
 
 from typing import NamedTuple
 
+from harness.contest import set_number
+from harness.shop import Shop
 from harness.stack import Emulator
-from harness.till import Client
+from harness.till import Client, Till
 from ofd_emulator import cloud, register
 
 PASSWORD = "s3cr3t-Pa55word"
@@ -40,3 +42,18 @@ def connect(admin: Client, register_id: int, emulator: Emulator, protocol: str, 
     moved = {"driver": "remote", "fiscal_drive_number": receiver.drive, "ofd_id": ofd}
     admin.call("kkt.register", "write", [register_id], moved)
     return breaker
+
+
+def open_elsewhere(shop: Shop, protocol: str) -> tuple[Shop, Till]:
+    """The shop, a host of which delivers with short waits, and its first till, whose register is now one at its emulator."""
+    host = shop.host(crons=4)
+    admin = Client(host)
+    for name in ("backoff_max", "misconfigured_pause"):
+        set_number(admin, name, 1)
+    [register] = admin.call("kkt.register", "search", [("pos_config_id", "=", shop.configs()[0])])
+    if admin.call("kkt.register", "read", [register], ["shift_id"])[0]["shift_id"]:
+        admin.call("kkt.register", "action_close_shift", [register])
+    shop.settle()
+    connect(admin, register, shop.ofd, protocol)
+    shop.ofd.reset()
+    return shop, shop.till(host)

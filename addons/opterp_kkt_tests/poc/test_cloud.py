@@ -5,9 +5,8 @@ token expires.
 """
 
 import pytest
-from harness.contest import set_number
 from harness.processes import wait_until
-from harness.receivers import PASSWORD, connect, get_receiver
+from harness.receivers import PASSWORD, get_receiver, open_elsewhere
 from harness.till import Client
 
 DRIVE = get_receiver("atol_online", 1).drive
@@ -22,17 +21,7 @@ WAITING = "SELECT count(*) FROM kkt_receipt WHERE state IN ('pending', 'sending'
 @pytest.fixture
 def cloud(shop):
     """A shop whose first till has a register in the cloud, and a host that delivers."""
-    host = shop.host(crons=4)
-    admin = Client(host)
-    for name in ("backoff_max", "misconfigured_pause"):
-        set_number(admin, name, 1)
-    [register] = admin.call("kkt.register", "search", [("pos_config_id", "=", shop.configs()[0])])
-    if admin.call("kkt.register", "read", [register], ["shift_id"])[0]["shift_id"]:
-        admin.call("kkt.register", "action_close_shift", [register])
-    shop.settle()
-    connect(admin, register, shop.ofd, "atol_online")
-    shop.ofd.reset()
-    yield shop, shop.till(host)
+    yield open_elsewhere(shop, "atol_online")
 
 
 def assert_once_and_in_order(shop, orders):

@@ -4,11 +4,10 @@ fiscalises each receipt once and in order, when answers get lost after fiscalisa
 """
 
 import pytest
-from harness.contest import set_number
 from harness.processes import wait_until
-from harness.till import Client
+from harness.receivers import get_receiver, open_elsewhere
 
-DRIVE = "8710000100000001"
+DRIVE = get_receiver("atol_web", 1).drive
 SETTLED = """
     SELECT r.fd_number, r.fiscal_sign, r.qr, r.shift_number, r.document_type, r.total, r.state, r.queue_number, r.pos_order_id
       FROM kkt_receipt r JOIN kkt_register g ON g.id = r.register_id AND g.fiscal_drive_number = %s
@@ -20,20 +19,7 @@ TYPES = {"receipt": "sell", "shift_open": "openShift", "shift_close": "closeShif
 @pytest.fixture
 def counter(shop):
     """A shop whose first till has a register on the counter, and a host that delivers."""
-    host = shop.host(crons=4)
-    admin = Client(host)
-    for name in ("backoff_max", "misconfigured_pause"):
-        set_number(admin, name, 1)
-    [register] = admin.call("kkt.register", "search", [("pos_config_id", "=", shop.configs()[0])])
-    if admin.call("kkt.register", "read", [register], ["shift_id"])[0]["shift_id"]:
-        admin.call("kkt.register", "action_close_shift", [register])
-    shop.settle()
-    ofd = admin.call("kkt.ofd", "create", {"name": "The counter", "protocol": "atol_web", "url": shop.ofd.url})
-    [breaker] = admin.call("kkt.ofd", "read", [ofd], ["breaker_id"])[0]["breaker_id"][:1]
-    admin.call("kkt.circuit.breaker", "write", [breaker], {"recovery_timeout": 2})
-    admin.call("kkt.register", "write", [register], {"driver": "remote", "fiscal_drive_number": DRIVE, "ofd_id": ofd})
-    shop.ofd.reset()
-    yield shop, shop.till(host)
+    yield open_elsewhere(shop, "atol_web")
 
 
 def delivered(shop):

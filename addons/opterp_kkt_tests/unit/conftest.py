@@ -4,7 +4,8 @@ import subprocess
 import harness.product  # noqa: F401  (tests import the product's package without Odoo)
 import pytest
 import requests.adapters
-from harness.stack import Postgres, Redis
+from harness.stack import Emulator, Postgres, Redis
+from unit.transport_peer import TOKEN
 
 
 @pytest.fixture
@@ -19,6 +20,13 @@ def postgres():
     """One PostgreSQL for all tests; a test that stops it must start it again."""
     with Postgres() as server:
         yield server
+
+
+@pytest.fixture(scope="module")
+def emulator():
+    """What documents are sent to: an OFD, a register on the counter and a cloud in one, with a token that is a password, too."""
+    with Emulator(token=TOKEN) as emulator:
+        yield emulator
 
 
 @pytest.fixture(scope="module")

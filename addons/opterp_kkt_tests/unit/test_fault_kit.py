@@ -11,7 +11,6 @@ from typing import NamedTuple
 
 import pytest
 from harness.processes import free_port
-from harness.stack import Emulator
 from opterp_kkt.delivery.outcomes import EFFECTS, SETTLED
 from opterp_kkt.transports import PROTOCOLS, Document, Outcome
 from unit import test_transport_atol, test_transport_atol_online, test_transport_connections
@@ -85,12 +84,6 @@ def test_no_protocol_is_left_out():
 @pytest.fixture(params=DIALECTS)
 def protocol(request):
     return request.param
-
-
-@pytest.fixture(scope="module")
-def emulator():
-    with Emulator(token=TOKEN) as emulator:
-        yield emulator
 
 
 @pytest.fixture

@@ -11,7 +11,6 @@ from uuid import UUID
 
 import pytest
 from harness.processes import free_port
-from harness.stack import Emulator
 from opterp_kkt.core.ffd import to_text
 from opterp_kkt.core.hlc import Timestamp
 from opterp_kkt.transports import PROTOCOLS, Contents, Document, Endpoint, EnvelopeError, Outcome, translate
@@ -60,12 +59,6 @@ def make(document=BODY, document_type="receipt", key=KEY):
 
 SALE = make()
 QUEUED = b'{"isBlocked": false}'
-
-
-@pytest.fixture(scope="module")
-def emulator():
-    with Emulator(token=TOKEN) as emulator:
-        yield emulator
 
 
 @pytest.fixture

@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
-from harness.stack import Emulator
 from ofd_emulator.cloud import get_drive
 from opterp_kkt.core.hlc import Timestamp
 from opterp_kkt.transports import PROTOCOLS, Contents, Document, Endpoint, EnvelopeError, Outcome, translate
@@ -42,12 +41,6 @@ def make(document=SOLD, document_type="receipt", key=KEY):
 
 
 SALE = make()
-
-
-@pytest.fixture(scope="module")
-def emulator():
-    with Emulator(token=TOKEN) as emulator:
-        yield emulator
 
 
 @pytest.fixture
