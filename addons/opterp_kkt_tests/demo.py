@@ -3,7 +3,8 @@
 report computed from what the OFD got says whether everything arrived, once and in order.
 
 It works on the demo shop itself, so that `make run` shows its receipts afterwards. With PROTOCOL=atol_web or atol_online each
-till has a register on the counter or in the cloud instead (emulated), which numbers and signs: in a copy of the shop.
+till has a register on the counter or in the cloud instead (emulated), which numbers and signs: in a copy of the shop. With
+PROTOCOL=ofd_tcp that copy's documents go to the OFD as a drive sends them.
 """
 
 import os
@@ -59,11 +60,11 @@ class Demo:
         self.tell = scenario.step
         self.protocol = protocol
         self.is_usual = protocol == "http"
-        self.receivers = "the OFD" if self.is_usual else "the registers"
+        self.is_elsewhere = PROTOCOLS[protocol].is_register
+        self.receivers = "the registers" if self.is_elsewhere else "the OFD"
         self.database = DemoDatabase() if self.is_usual else Database()
-        self.ofds = (
-            [Emulator(port=_port("KKT_OFD_PORT"), history_file=RUN / "ofd.jsonl")] if self.is_usual else self._get_registers()
-        )
+        history = {"history_file": RUN / "ofd.jsonl"} if self.is_usual else {}
+        self.ofds = self._get_registers() if self.is_elsewhere else [Emulator(port=_port("KKT_OFD_PORT"), **history)]
         self.odoo = Odoo(self.database, port=_port("KKT_HTTP_PORT"), gevent_port=_port("KKT_GEVENT_PORT"))
         self.tills: list[Till] = []
         self.orders: list[int] = []
@@ -101,13 +102,19 @@ class Demo:
 
     def _connect(self) -> int:
         """The breaker of what receives the first till's documents. Each till has a register of its own, if it is not emulated."""
-        if self.is_usual:
-            return self.database.value("SELECT breaker_id FROM kkt_ofd WHERE id = %s", self.record("demo_ofd"))
+        if not self.is_elsewhere:
+            return self._connect_ofd(self.record("demo_ofd"))
         admin, breakers = Client(self.odoo), []
         for number, (ofd, name) in enumerate(zip(self.ofds, TILLS, strict=True), 1):
             [register] = admin.call("kkt.register", "search", [("pos_config_id", "=", self.record(name))])
             breakers.append(connect(admin, register, ofd, self.protocol, number))
         return breakers[0]
+
+    def _connect_ofd(self, ofd: int) -> int:
+        if not self.is_usual:
+            url = self.ofds[0].url.replace("http://", PROTOCOLS[self.protocol].schemes[0])
+            Client(self.odoo).call("kkt.ofd", "write", [ofd], {"protocol": self.protocol, "url": url})
+        return self.database.value("SELECT breaker_id FROM kkt_ofd WHERE id = %s", ofd)
 
     # -- what the cashier does -------------------------------------------------------------------------------------------
 
@@ -170,9 +177,10 @@ class Demo:
                 f"  {event['happened_at']:%H:%M:%S} UTC: breaker {event['from_state']} → {event['to_state']} ({event['reason']})"
             )
 
-    def _get_history(self, keys=()) -> list[dict]:
-        """What all of them got, by our keys: what a register knows a document by follows from its key."""
-        own = {get_uuid(key, 0): key for key in keys}
+    def _get_history(self, receipts=()) -> list[dict]:
+        """What all of them got, by our keys: others know a document by what follows from its key, or by its numbers."""
+        own = {get_uuid(receipt.key, 0): receipt.key for receipt in receipts}
+        own |= {f"{receipt.register}/{receipt.fd_number}": receipt.key for receipt in receipts}
         history = judge.merged({ofd.url: ofd.history() for ofd in self.ofds})
         return [request | {"key": own.get(request["key"], request["key"]), "epoch": request["epoch"] or 0} for request in history]
 
@@ -184,7 +192,7 @@ class Demo:
         keys = {receipt.key for receipt in receipts}
         history = [
             request
-            for request in self._get_history(keys)
+            for request in self._get_history(receipts)
             if request["key"] in keys or request["seq"] > self.last_request and request["key"] not in self.settled_before
         ]
         delivered = [receipt for receipt in receipts if receipt.state == "delivered"]

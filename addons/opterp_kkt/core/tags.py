@@ -8,8 +8,8 @@ A tag's name is its FNS JSON name within the document or the structure where it 
     fvln    a quantity: decimals, then a VLN          stlv    a structure of other tags
 
 `*` marks what may stand there several times, a dash what has no length of its own (not known: see 1133), `!` in the fourth column
-where our documents must have the tag. The places are documents (2 shift opening, 3 receipt, 5 shift closing, 31 correction) and
-structures.
+where our documents must have the tag. The places are documents (2 shift opening, 3 receipt, 5 shift closing, 31 correction, 7 the
+OFD's acknowledgement) and structures.
 """
 
 from typing import NamedTuple
@@ -22,7 +22,7 @@ TABLE = """
 1048 user                             string 256  2!,3!,5!,31!    наименование пользователя
 1018 userInn                          fixed  12   2!,3!,5!,31!    ИНН пользователя
 1042 requestNumber                    uint   4    3!,31!          номер чека за смену
-1012 dateTime                         time   4    2!,3!,5!,31!    дата, время
+1012 dateTime                         time   4    2!,3!,5!,7!,31! дата, время
 1038 shiftNumber                      uint   4    2!,3!,5!,31!    номер смены
 1054 operationType                    uint   1    3!,31!          признак расчёта
 1055 appliedTaxationType              uint   1    3!,31!          применяемая система налогообложения
@@ -141,9 +141,13 @@ TABLE = """
 1143 tax0Sum                          vln    6    1129,1130,1131,1132 итоговая сумма расчётов с НДС по ставке 0 %
 1183 taxFreeSum                       vln    6    1129,1130,1131,1132 итоговая сумма расчётов без НДС
 
-1040 fiscalDocumentNumber             uint   4    2!,3!,5!,31!    номер ФД
-1041 fiscalDriveNumber                fixed  16   2!,3!,5!,31!    номер ФН
+1040 fiscalDocumentNumber             uint   4    2!,3!,5!,7!,31! номер ФД
+1041 fiscalDriveNumber                fixed  16   2!,3!,5!,7!,31! номер ФН
 1077 fiscalSign                       sign   6    2!,3!,5!,31!    фискальный признак документа
+
+1017 ofdInn                           fixed  12   7               ИНН ОФД
+1068 messageToDrive                   stlv   512  7               сообщение оператора для ФН
+1022 answerCode                       uint   1    1068!           код ответа ОФД
 """
 
 

@@ -25,6 +25,7 @@ TEST_MESSAGE_SIGN = b"TESTONLY"  # stands in for what only a certified drive can
 _HEAD = Struct("<HH")  # tag, length
 _MESSAGE = Struct("<HHBBB2s8s3s12s")
 _SESSION = Struct("<4s2s2s16sHHH")
+SESSION_HEAD = _SESSION.size  # bytes
 _MESSAGE_TYPE, _MESSAGE_VERSION = 0xA5, 1
 _SIGNATURE, _S_PROTOCOL, _FFD_1_2 = b"*\x08A\n", b"\x81\xa2", b"\x01\x20"
 _ANSWER_EXPECTED, _HAS_CONTAINER, _CRC_OF_ALL, _CRC_OF_HEADER = 0x10, 0x04, 0x02, 0x01
@@ -297,12 +298,20 @@ def pack_session(message: bytes, fiscal_drive_number: str) -> bytes:
     return head + crc_hqx(head + message, 0xFFFF).to_bytes(2, "little") + message
 
 
+def get_message_length(head: bytes) -> int:
+    """How many bytes follow a session's header."""
+    signature, _s_protocol, _p_protocol, _drive, length, _flags, _crc = _unpack(_SESSION, head)
+    if signature != _SIGNATURE:
+        raise ValueError("This is no session.")
+    return length
+
+
 def unpack_session(data: bytes) -> tuple[str, bytes]:
     """The number of the drive and the message of a session, whose length and CRC (if it has one) are right."""
-    head, message = data[: _SESSION.size], data[_SESSION.size :]
-    signature, _s_protocol, _p_protocol, drive, length, flags, crc = _unpack(_SESSION, head)
-    if signature != _SIGNATURE or length != len(message):
-        raise ValueError("This is no session, or not all of it.")
+    head, message = data[:SESSION_HEAD], data[SESSION_HEAD:]
+    if get_message_length(head) != len(message):
+        raise ValueError("This is not all of a session.")
+    *_, drive, _length, flags, crc = _SESSION.unpack(head)
     covered = head[:-2] + message if flags & _CRC_OF_ALL else head[:-2]
     if flags & (_CRC_OF_ALL | _CRC_OF_HEADER) and crc != crc_hqx(covered, 0xFFFF):
         raise ValueError("The session's CRC is wrong.")

@@ -42,7 +42,8 @@ class KktOfd(models.Model):
         tracking=True,
         help="Without the path that the protocol adds: HTTP posts documents to URL/v1/documents, the web server of the ATOL"
         " driver takes them at URL/api/v2/requests, mostly on port 16732 of the computer that the register is connected to, ATOL"
-        " Online at URL/GROUP/sell: https://online.atol.ru/possystem/v5, or https://testonline.atol.ru/possystem/v5 for tests.",
+        " Online at URL/GROUP/sell: https://online.atol.ru/possystem/v5, or https://testonline.atol.ru/possystem/v5 for tests."
+        " The OFD's own protocol has an address like tcp://ofd.example:7777.",
     )
     on_refusal = fields.Selection(
         [('go_on', "Go on with the next document"), ('hold', "Hold the register")],
@@ -76,11 +77,18 @@ class KktOfd(models.Model):
         "(former_of_id, former_version) WHERE former_of_id IS NOT NULL", "This former address is kept already."
     )
 
-    @api.constrains('url')
+    @api.constrains('url', 'protocol')
     def _check_url(self):
         for ofd in self:
-            if not (ofd.url or '').startswith(('http://', 'https://')):
-                raise ValidationError(self.env._("The URL of %(name)s must begin with http:// or https://.", name=ofd.name))
+            schemes = PROTOCOLS[ofd.protocol].schemes
+            if not (ofd.url or '').startswith(schemes):
+                raise ValidationError(
+                    self.env._(
+                        "The URL of %(name)s must begin with %(schemes)s.",
+                        name=ofd.name,
+                        schemes=", ".join(schemes),
+                    )
+                )
 
     @api.constrains('active')
     def _check_unused(self):

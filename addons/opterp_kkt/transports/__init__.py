@@ -18,13 +18,19 @@ from .base import (
     Transport,
 )
 from .http import HttpTransport
+from .ofd_tcp import OfdTcp
 
 __all__ = [
     "LONGEST_PAUSE", "MESSAGE_LENGTH", "PROTOCOLS", "Answer", "Contents", "Credential", "Device", "Document", "Endpoint",
     "EnvelopeError", "Outcome", "Transport", "open_transport", "translate",
 ]  # fmt: skip
 
-PROTOCOLS: dict[str, type[Transport]] = {"http": HttpTransport, "atol_web": AtolWeb, "atol_online": AtolOnline}
+PROTOCOLS: dict[str, type[Transport]] = {
+    "http": HttpTransport,
+    "ofd_tcp": OfdTcp,
+    "atol_web": AtolWeb,
+    "atol_online": AtolOnline,
+}
 
 
 def open_transport(protocol: str, endpoint: Endpoint) -> Transport:

@@ -28,7 +28,7 @@ from ..core.qr import qr_text
 from .atol_receipt import get_operation, to_request
 from .atol_web import get_uuid
 from .base import Answer, Contents, Credential, Document, Endpoint, Outcome
-from .exchange import HEADERS, Exchange, describe_page, find_fault, json_object
+from .exchange import HEADERS, WEB, Exchange, describe_page, find_fault, json_object
 from .http import HttpTransport, read_answer
 from .wire import Reply
 
@@ -86,6 +86,7 @@ class AtolOnline:
     """
 
     label = "ATOL Online (v5)"
+    schemes = WEB
     is_register = True
     keeps_shifts = True
     names_buyer = True

@@ -24,7 +24,7 @@ from ..core.fiscal_data import FiscalData
 from ..core.qr import qr_text
 from .atol_task import closing_before, to_task
 from .base import Answer, Contents, Credential, Device, Document, Endpoint, Outcome
-from .exchange import HEADERS, Exchange, describe_page, find_fault, json_object
+from .exchange import HEADERS, WEB, Exchange, describe_page, find_fault, json_object
 from .http import HttpTransport, read_answer
 from .wire import Reply
 
@@ -74,6 +74,7 @@ class AtolWeb:
     """
 
     label = "ATOL driver (web server)"
+    schemes = WEB
     is_register = True
     keeps_shifts = False
     names_buyer = False

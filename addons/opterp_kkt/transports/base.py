@@ -118,6 +118,7 @@ class Transport(Protocol):
     """
 
     label: str  # for people who choose a protocol
+    schemes: tuple[str, ...]  # what its addresses begin with
     is_register: bool  # what answers there is a register: it numbers and signs what it gets (`Answer.fiscal_data`)
     keeps_shifts: bool  # … and opens and closes its shifts by itself: no reports on them are sent
     names_buyer: bool  # each receipt names who gets it, the shop itself where the buyer did not say

@@ -19,6 +19,7 @@ from urllib3.exceptions import NewConnectionError
 from .base import LONGEST_PAUSE, MESSAGE_LENGTH, Answer, Endpoint, Outcome
 from .wire import BODY_LIMIT, Reply, open_adapter, whole_body
 
+WEB = ("http://", "https://")
 SHORTEST_PAUSE = 1.0  # s: "Retry-After: 0" must not become a hot loop
 HEADERS = {"User-Agent": "opterp-kkt", "Accept": "application/json"}  # http.client adds: encoding identity
 TAGS = re.compile(r"<(script|style)\b[^<]*</\1>|<[^<>]*>", re.IGNORECASE)  # linear on any input

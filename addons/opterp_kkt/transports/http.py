@@ -15,7 +15,7 @@ import requests
 from ..core.ffd import to_text
 from ..core.hlc import Timestamp
 from .base import Answer, Contents, Credential, Document, Endpoint, Outcome
-from .exchange import HEADERS, Exchange, describe_page, find_fault, json_object, retry_after
+from .exchange import HEADERS, WEB, Exchange, describe_page, find_fault, json_object, retry_after
 from .wire import Reply
 
 UNSAID_PAUSE = 60.0  # s, for a 429 without Retry-After
@@ -37,6 +37,7 @@ class HttpTransport:
     """
 
     label = "HTTP (JSON)"
+    schemes = WEB
     is_register = False
     keeps_shifts = False
     names_buyer = False

@@ -1,4 +1,4 @@
-"""HTTP on the wire: sockets whose timeout is a total, and an adapter that makes `requests` use them."""
+"""The wire: sockets whose timeout is a total, and an adapter that makes `requests` use them."""
 
 import socket
 import ssl
@@ -68,7 +68,7 @@ def _resolve(host: str, port: int, seconds: float) -> list:
         raise TimeoutError(f"no name server answers about {host}") from None
 
 
-def _connect(host: str, port: int, seconds: float, options) -> socket.socket:
+def connect(host: str, port: int, seconds: float, options=()) -> socket.socket:
     """A connected socket, what is left of `seconds` as its timeout. The addresses share the time, so that a
     dead IPv6 route leaves some for IPv4."""
     ends = monotonic() + seconds
@@ -104,7 +104,7 @@ class _Connecting:
     included. No later failure is one, neither on a new connection nor on a kept one."""
 
     def _new_conn(self):
-        return _connect(self._dns_host, self.port, self.timeout, self.socket_options)
+        return connect(self._dns_host, self.port, self.timeout, self.socket_options)
 
     def connect(self):  # pylint: disable=missing-return
         try:

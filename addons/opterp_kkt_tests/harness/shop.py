@@ -15,7 +15,7 @@ from harness.till import Client, Till
 RECEIPTS = """
     SELECT r.idempotency_key, r.fiscal_drive_number, r.fd_number, r.state, r.hlc_local_time, r.hlc_logical_counter,
            r.register_id, r.queue_number, r.handled_at IS NOT NULL AS handled, r.document_type, r.shift_id,
-           CASE WHEN r.protocol = 'http' AND NOT coalesce(r.numbers_follow, false) AND s.opened_by IS NOT NULL
+           CASE WHEN r.protocol IN ('http', 'ofd_tcp') AND NOT coalesce(r.numbers_follow, false) AND s.opened_by IS NOT NULL
                 THEN r.payload::json -> 'document' END AS document,
            r.pos_order_id, r.operation_type, o.uuid, extract(epoch FROM r.create_date AT TIME ZONE 'UTC')::float8 AS created,
            CASE WHEN NOT coalesce(r.hlc_drift, false) THEN o.kkt_hlc END AS merged,

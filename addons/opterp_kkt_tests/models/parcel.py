@@ -12,6 +12,7 @@ class Parcel:
     """Another protocol, of tests alone: with an envelope and credentials of its own."""
 
     label = "Parcel (tests only)"
+    schemes = ("http://",)
     is_register = False
     keeps_shifts = False
     names_buyer = False

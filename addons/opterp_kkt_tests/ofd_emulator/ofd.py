@@ -11,6 +11,7 @@ from itertools import islice
 from typing import Any
 
 from .cloud import Cloud
+from .drive import Drives
 from .exchange import Answer, Request, to_json
 from .faults import Fault
 from .history import History, Record
@@ -53,7 +54,7 @@ class Ofd:
         self._token = token
         self._lock = threading.Lock()
         self._orders = 0
-        self._dialects = {"register": Register(history, token, drive), "cloud": Cloud(history, token)}
+        self._dialects = {"register": Register(history, token, drive), "cloud": Cloud(history, token), "drive": Drives(history)}
         self._forget_orders()
 
     # -- requests under /v1 ----------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""HTTP/1.1, one thread per connection: the contract under /v1, the orders under /_control, the page."""
+"""HTTP/1.1, one thread per connection: the contract under /v1, the orders under /_control, the page; and drives' sessions."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, parse_qsl, unquote, urlsplit
 
-from . import ofd
+from . import drive, ofd
 from .exchange import to_json
 from .faults import Fault, check_setting, parse_fault
 from .history import Record
@@ -60,6 +60,14 @@ class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
     server: Server
+    speaks_http = True
+
+    def parse_request(self) -> bool:
+        """Also called for the first line of what is no HTTP."""
+        if self.raw_requestline != drive.SIGNATURE:
+            return super().parse_request()
+        self.take_session()
+        return False
 
     def dispatch(self) -> None:
         self.arrived = time.time() * 1000
@@ -136,6 +144,16 @@ class Handler(BaseHTTPRequestHandler):
             dialect,
             tuple(unquote(part) for part in self.url.path[len(CLOUD) + 1 :].split("/")) if dialect == "cloud" else (),
         )
+        self.face(request)
+
+    def take_session(self) -> None:
+        """What a drive sends over TCP, one session a connection."""
+        self.arrived, self.speaks_http, self.close_connection = time.time() * 1000, False, True
+        if session := drive.read_session(self.rfile):
+            asks = len(session) == drive.SESSION.size
+            self.face(ofd.Request("GET" if asks else "POST", None, None, None, session, None, "drive"))
+
+    def face(self, request: ofd.Request) -> None:
         record, fault = self.server.ofd.arrive(request, self.arrived)
         getattr(self, f"meet_{fault.mode}")(request, record, fault)
 
@@ -315,6 +333,8 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(self.encode(answer))
 
     def encode(self, answer: ofd.Answer) -> bytes:
+        if not self.speaks_http:
+            return answer.body
         retry = {} if answer.retry_after is None else {"retry_after": f"{answer.retry_after:g}"}
         return self.message(answer.status, answer.body, answer.content_type, **retry)
 

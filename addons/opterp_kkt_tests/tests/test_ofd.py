@@ -242,6 +242,13 @@ class TestOfd(KktCommon, TransactionCase):
             with self.subTest(url=url), self.assertRaisesRegex(ValidationError, "must begin with http"):
                 self.ofd.url = url
 
+    def test_url_is_one_of_its_protocol(self):
+        with self.assertRaisesRegex(ValidationError, "must begin with tcp://"):
+            self.ofd.protocol = 'ofd_tcp'
+        self.ofd.write({'protocol': 'ofd_tcp', 'url': 'tcp://127.0.0.1:7777'})
+        with self.assertRaisesRegex(ValidationError, "must begin with http"):
+            self.ofd.protocol = 'http'
+
     def test_ofd_that_registers_send_to_is_not_archived(self):
         self.env.company.vat = '7700123459'
         register = self._create_register(self.env['pos.config'].create({'name': "Shop"}), ofd_id=self.ofd.id)

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from opterp_kkt.core.ffd import to_text
 from opterp_kkt.core.hlc import Timestamp
+from opterp_kkt.core.text import fit_texts
 from opterp_kkt.drivers import DRIVERS, Emulator, Numbers, Remote
 from opterp_kkt.drivers.emulator import emulated_sign
 from opterp_kkt.transports import PROTOCOLS, Contents, translate
@@ -81,7 +82,7 @@ def test_payload_is_what_it_was_byte_for_byte():
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_an_envelope_can_be_opened(protocol):
     somebody = {"buyerPhoneOrAddress": "a@example.com", "sellerAddress": "shop@example.com"}
-    document, _fiscal_data = Emulator().sign({**BODY, **somebody}, NUMBERS)
+    document, _fiscal_data = Emulator().sign(fit_texts({**BODY, **somebody}), NUMBERS)
     payload = PROTOCOLS[protocol].encode(get_contents(document))
     assert PROTOCOLS[protocol].decode(payload) == get_contents(document)
     assert translate(payload, protocol, protocol) == payload

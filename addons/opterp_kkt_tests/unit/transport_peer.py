@@ -9,6 +9,7 @@ import time
 from contextlib import contextmanager
 
 import pytest
+from ofd_emulator.drive import SESSION
 from opterp_kkt.transports import Document, Endpoint, Outcome, open_transport
 from opterp_kkt.transports.atol_online import TOKENS
 
@@ -94,6 +95,16 @@ def read_request(connection):
     return line, headers, body
 
 
+def read_session(connection):
+    """The next session of a drive; None at the end."""
+    data = b""
+    while len(data) < SESSION.size or len(data) < SESSION.size + SESSION.unpack(data[: SESSION.size])[3]:
+        if not (part := connection.recv(65536)):
+            return None
+        data += part
+    return data
+
+
 class Peer:
     """A server of one connection at a time. It meets requests with `acts`, the last of them over and over.
 
@@ -154,6 +165,7 @@ class Peer:
 
 CREDENTIALS = {
     "http": {"token": TOKEN},
+    "ofd_tcp": {},
     "atol_web": {"login": "kkt", "password": TOKEN},
     "atol_online": {"login": "kkt", "password": TOKEN, "group_code": "shop 1"},
 }
@@ -162,7 +174,8 @@ CREDENTIALS = {
 @contextmanager
 def transport_to(url, timeout=PATIENCE, token=TOKEN, protocol="http"):
     credentials = {name: value and (token if value == TOKEN else value) for name, value in CREDENTIALS[protocol].items()}
-    transport = open_transport(protocol, Endpoint(str(url), credentials, timeout))
+    url = str(url).replace("http://", "tcp://") if protocol == "ofd_tcp" else str(url)
+    transport = open_transport(protocol, Endpoint(url, credentials, timeout))
     try:
         yield transport
     finally:
@@ -173,7 +186,8 @@ def transport_to(url, timeout=PATIENCE, token=TOKEN, protocol="http"):
 def meeting(*acts, timeout=PATIENCE, tls=None, protocol="http"):
     """A transport and the peer that it talks to, whom it has never met, though a peer before had the same port."""
     TOKENS.clear()
-    with Peer(*acts, tls=tls) as peer, transport_to(peer.url, timeout, protocol=protocol) as transport:
+    reading = read_session if protocol == "ofd_tcp" else read_request
+    with Peer(*acts, tls=tls, reading=reading) as peer, transport_to(peer.url, timeout, protocol=protocol) as transport:
         yield transport, peer
 
 
