@@ -1,7 +1,7 @@
 {
     'name': "Fiscal Receipts (54-FZ)",
     'summary': "Every sale in Point of Sale becomes a fiscal receipt and reaches the OFD once and in order",
-    'version': '19.0.1.4.0',
+    'version': '19.0.1.5.0',
     'category': 'Sales/Point of Sale',
     'author': "OPTERP",
     'maintainers': ['opterp'],
@@ -33,6 +33,7 @@
         'wizard/kkt_correction_draft_views.xml',
         'wizard/kkt_receipt_handle_views.xml',
         'views/kkt_alarm_views.xml',
+        'views/kkt_dashboard_views.xml',
         'views/kkt_menus.xml',
     ],
     'demo': [
@@ -40,7 +41,7 @@
     ],
     'assets': {
         'point_of_sale._assets_pos': ['opterp_kkt/static/src/app/**/*', 'opterp_kkt/static/src/paper/**/*'],
-        'web.assets_backend': ['opterp_kkt/static/src/paper/**/*'],
+        'web.assets_backend': ['opterp_kkt/static/src/paper/**/*', 'opterp_kkt/static/src/backend/**/*'],
         'opterp_kkt.assets_paper': ['opterp_kkt/static/src/paper/**/*'],
     },
     'uninstall_hook': 'uninstall_hook',

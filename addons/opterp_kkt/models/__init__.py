@@ -7,6 +7,7 @@ from . import (
     kkt_circuit_breaker,
     kkt_circuit_breaker_event,
     kkt_correction,
+    kkt_dashboard,
     kkt_delivery,
     kkt_delivery_hold,
     kkt_explanation,

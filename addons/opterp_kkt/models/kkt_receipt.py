@@ -173,6 +173,7 @@ class KktReceipt(models.Model):
     _queue_idx = models.Index("(register_id, queue_number) WHERE state IN ('pending', 'sending')")
     _rejected_idx = models.Index("(register_id) WHERE state = 'rejected' AND handled_at IS NULL")
     _drift_idx = models.Index("(create_date) WHERE hlc_drift")
+    _delivered_idx = models.Index("USING brin (delivered_at)")
     _built = models.Constraint(
         "CHECK (state = 'rejected' OR (payload IS NOT NULL AND protocol IS NOT NULL AND COALESCE(queue_number, 0) > 0))",
         "Only a document that was built can be sent.",

@@ -6,6 +6,8 @@ from odoo.tools import SQL
 
 from .big_integer import BigInteger
 
+NOTHING = {'pending_count': 0, 'rejected_count': 0, 'oldest_pending_at': False}
+
 
 class KktRegister(models.Model):
     """What a register has waiting, who delivers it, what stands in its way, and the buttons that help."""
@@ -53,13 +55,20 @@ class KktRegister(models.Model):
             )
 
     def _compute_queue(self):
-        self.env['kkt.receipt'].flush_model()
-        rows = self.env.execute_query_dict(_queue_sql(self.ids))
+        unfinished = self._get_unfinished()
         for register in self:
-            own = [row for row in rows if row['register_id'] == register.id]
-            register.pending_count = sum(row['pending'] for row in own)
-            register.rejected_count = sum(row['rejected'] for row in own)
-            register.oldest_pending_at = next((row['oldest'] for row in own if row['oldest']), False)
+            register.update(unfinished.get(register.id, NOTHING))
+
+    def _get_unfinished(self):
+        """What waits and what was rejected, by register id: values of the fields of these names."""
+        self.env['kkt.receipt'].flush_model()
+        found = {register_id: dict(NOTHING) for register_id in self.ids}
+        for row in self.env.execute_query_dict(_queue_sql(self.ids)):
+            own = found[row['register_id']]
+            own['pending_count'] += row['pending']
+            own['rejected_count'] += row['rejected']
+            own['oldest_pending_at'] = row['oldest'] or own['oldest_pending_at']
+        return found
 
     @api.depends_context('lang', 'tz')
     def _compute_head(self):

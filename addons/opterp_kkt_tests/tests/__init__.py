@@ -5,6 +5,7 @@ from . import (
     test_cloud,
     test_contact,
     test_correction,
+    test_dashboard,
     test_document,
     test_flows,
     test_health,
