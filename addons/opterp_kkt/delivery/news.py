@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from functools import partial
 from time import monotonic, sleep
 
 import psycopg2
@@ -24,6 +25,13 @@ class News:
         self.changed: set[int] = set()  # registers of which tills show something that is no longer so
         self._tell_people = tell_people
         self._tell_tills = tell_tills
+
+    def handed_to(self, hand_over: Callable) -> "News":
+        """The news of another thread, for these same people and tills: `hand_over(callback, *arguments)` has them told here."""
+        return News(partial(hand_over, self._want_people), partial(hand_over, self._tell_tills))
+
+    def _want_people(self) -> None:
+        self.for_people = True
 
     def note_change(self, register_ids: Iterable[int]) -> None:
         self.changed.update(register_ids)

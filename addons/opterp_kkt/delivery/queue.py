@@ -20,6 +20,8 @@ class Queue:
     settings_version: int
     held: bool
     due_in: float  # s
+    waited: float  # s since its head was issued
+    blamed: bool  # the last answer to its head may have been about the OFD as a whole
     paused_for: float  # s
     breaker_id: int
     breaker: breaker.Breaker

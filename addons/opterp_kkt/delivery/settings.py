@@ -7,7 +7,7 @@ from ..transports import LONGEST_PAUSE
 
 @dataclass(frozen=True)
 class Settings:
-    """What a worker is given; the numbers are parameters of the system, `opterp_kkt.<name>`, in seconds but for the tries."""
+    """What a worker is given; the numbers are parameters of the system, `opterp_kkt.<name>`, in seconds where they are times."""
 
     dsn: dict  # psycopg2's, of the database
     redis_url: str
@@ -19,6 +19,7 @@ class Settings:
     misconfigured_pause: float = 300.0
     poison_tries: float = 10.0
     refusal_streak: float = 5.0
+    lanes: float = 8.0  # registers that one deliverer serves at once
 
     @property
     def attempt_seconds(self) -> float:

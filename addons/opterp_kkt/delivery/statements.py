@@ -40,6 +40,8 @@ SCAN = f"""
            d.hold_reason IS NOT NULL AS held,
            CASE WHEN {DUE} THEN 0 ELSE extract(epoch FROM h.next_attempt_at - {NOW})::float8 END AS due_in,
            CASE WHEN {UNPAUSED} THEN 0 ELSE extract(epoch FROM o.paused_until - {NOW})::float8 END AS paused_for,
+           extract(epoch FROM {NOW} - h.create_date)::float8 AS waited,
+           COALESCE(h.last_outcome, '') = 'misconfigured' AS blamed,
            {COLUMNS}
       FROM kkt_register g
       JOIN kkt_delivery d ON d.register_id = g.id

@@ -1,4 +1,4 @@
-"""The loop that brings the documents of registers to their OFDs. What it needs of Odoo it is given: settings, whom to call."""
+"""The loop that brings the documents of a register to its OFD. What it needs of Odoo it is given: settings, whom to call."""
 
 import logging
 import os
@@ -31,7 +31,6 @@ _logger = logging.getLogger(__name__)
 
 SLICE_SECONDS = 2.0  # that are spent on one register before the others are looked at
 NAP_SECONDS = 1.0  # between two looks at the queues
-STAY_SECONDS = 60.0  # a run waits for what is due within this; a trigger of Odoo's crons is no finer than a minute
 PASS_SECONDS = 20.0  # for one "Deliver now"
 REDIS_PAUSE = 5.0  # before a missing Redis is asked again
 SHORTEST_NAP = 0.05
@@ -39,9 +38,9 @@ ASK_AGAIN = 0.2  # more often than a nap: a probe's turn does not last
 
 
 class Worker:
-    """Delivers documents for one process: claim, commit, send, record.
+    """Delivers documents, one register at a time: claim, commit, send, record.
 
-        run, make_one_pass ──> scan: which registers have something due?
+        make_one_pass, a lane ──> scan: which registers have something due?
             └─ Ownership: guard, lease, epoch      at most one deliverer per register, in every process on every host
                  └─ _claim    one UPDATE; its permit comes from the breaker in the same statement
                     _send     the network; no transaction is open and no row is locked
@@ -65,7 +64,7 @@ class Worker:
         self.holder = f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}"
         self.at_once = at_once
         self.news = news
-        self._absentees = Absentees()
+        self.absentees = Absentees()
         self._transports: dict[tuple, Transport] = {}
         self._redis_again = 0.0
 
@@ -73,31 +72,20 @@ class Worker:
         return self
 
     def __exit__(self, *exception):
+        self.close()
+
+    def close(self) -> None:
         for transport in self._transports.values():
             transport.close()
         self.guard.close()
 
     # -- who calls -------------------------------------------------------------------------------------------------------
 
-    def run(self, until: float) -> float | None:
-        """Deliver what is due, again and again, until that moment of the monotonic clock or until nothing is due soon.
-
-        :return: seconds until the next document is due, None when only a person can tell
-        """
-        while True:
-            settled = self.tally.settled
-            due_in = self._make_round(until)
-            if due_in is None or due_in > STAY_SECONDS or monotonic() >= until:
-                self.news.publish_all()
-                return due_in
-            if self.tally.settled == settled:
-                sleep(min(max(due_in, SHORTEST_NAP), NAP_SECONDS))
-
     def make_one_pass(self, register_ids: list[int]) -> int:
         """Deliver what these registers have, for at most PASS_SECONDS. Return how many documents still wait."""
         until, going_on = monotonic() + PASS_SECONDS, register_ids
         while going_on and monotonic() < until:
-            going_on = [queue.register_id for queue in self.scan(going_on) if not queue.held and self._advance(queue, until)]
+            going_on = [queue.register_id for queue in self.scan(going_on) if not queue.held and self.advance(queue, until)]
         [row] = self.guard.execute(statements.COUNT_WAITING, [register_ids])
         self.news.publish_all()
         return row["count"]
@@ -123,21 +111,9 @@ class Worker:
                 self._deliver_next(ownership, queue, only_ask=True)
         return self.tally.attempts == asked
 
-    # -- one round -------------------------------------------------------------------------------------------------------
+    # -- one register ----------------------------------------------------------------------------------------------------
 
-    def _make_round(self, until: float) -> float | None:
-        """Look after each register that has something due, for a while. Return the seconds until the next thing is."""
-        waits = []
-        for queue in self.scan():
-            wait = queue.get_wait(self.settings)
-            if wait == 0:
-                wait = 0 if self._advance(queue, until) else NAP_SECONDS
-            if wait is not None:
-                waits.append(wait)
-        self.news.publish()
-        return min(waits, default=None)
-
-    def _advance(self, queue: Queue, until: float) -> bool:
+    def advance(self, queue: Queue, until: float) -> bool:
         """Deliver for one register for a while; True when there is more to do. What goes wrong is not the others' trouble."""
         try:
             return self._deliver_for(queue, min(until, monotonic() + SLICE_SECONDS))
@@ -185,7 +161,7 @@ class Worker:
             return ownership
         self.tally.busy.add(queue.register_id)
         if lease:
-            self._absentees.notice(self.guard, lease, queue.register_id)
+            self.absentees.notice(self.guard, lease, queue.register_id)
         return None
 
     def _let_go(self, ownership: Ownership) -> None:

@@ -12,11 +12,12 @@ from odoo.sql_db import connection_info_for
 from odoo.tools import config
 
 from ..delivery.guard import Guard
+from ..delivery.lanes import STAY_SECONDS, Lanes
 from ..delivery.news import News
 from ..delivery.notifier import Notifier
 from ..delivery.session import SessionLost
 from ..delivery.settings import Settings, longest_waits
-from ..delivery.worker import NAP_SECONDS, STAY_SECONDS, Worker
+from ..delivery.worker import NAP_SECONDS, Worker
 from .big_integer import BigInteger
 
 _logger = logging.getLogger(__name__)
@@ -38,6 +39,7 @@ NUMBERS = (  # of `Settings`, from ir.config_parameter `opterp_kkt.<name>`
     'misconfigured_pause',
     'poison_tries',
     'refusal_streak',
+    'lanes',
 )
 INFRASTRUCTURE = {'redis_url': 'redis://localhost:6379/0', 'metrics_token': None}
 CALL_SECONDS = 0.05  # from a commit to the call of the crons: the sale is answered first
@@ -77,7 +79,8 @@ FORGET_WAITS = """
 class KktDelivery(models.Model):
     """How the documents of one register are delivered: who does it now, or why nobody may.
 
-        cron, "Deliver now", CLI ──> `delivery/worker.py`: scan, own, claim, send, record
+        cron ──> `delivery/lanes.py` ──┐
+        "Deliver now", CLI ─────────┴─> `delivery/worker.py`: scan, own, claim, send, record
 
     The rows are what delivery writes about a register. They stand apart from the register's own row, which only sales write,
     so that delivery never makes a sale wait. A register that is held stands still until a person lets it go on: each hold has
@@ -156,9 +159,9 @@ class KktDelivery(models.Model):
         until, settled, due_in = monotonic() + settings.run_seconds, 0, 0.0
         while due_in is not None and due_in <= STAY_SECONDS and monotonic() < until:
             try:
-                with self._open_worker(settings) as worker:
-                    due_in = worker.run(until)
-                    settled += worker.tally.settled
+                with self._open_lanes(settings) as lanes:
+                    due_in = lanes.run(until)
+                settled += lanes.settled
             except SessionLost as error:
                 _logger.warning("The guard was lost, all registers are let go and taken anew: %s", error)
                 time.sleep(NAP_SECONDS)
@@ -177,8 +180,13 @@ class KktDelivery(models.Model):
         }
 
     @api.model
-    def _open_worker(self, settings, at_once=False):
-        return Worker(settings, Guard(settings.dsn), self._get_news(), at_once)
+    def _open_lanes(self, settings):
+        return Lanes(partial(self._open_worker, settings), self._get_news(), max(1, int(settings.lanes)))
+
+    @api.model
+    def _open_worker(self, settings, news, at_once=False):
+        """A worker with a guard of its own. Lanes call this in threads of theirs: nothing here may touch `env`."""
+        return Worker(settings, Guard(settings.dsn), news, at_once)
 
     @api.model
     def _get_news(self):
@@ -190,7 +198,7 @@ class KktDelivery(models.Model):
         settings = self._get_settings()
         self.env.cr.commit()  # no network call while this transaction is open  # pylint: disable=invalid-commit
         try:
-            with self._open_worker(settings, at_once) as worker:
+            with self._open_worker(settings, self._get_news(), at_once) as worker:
                 yield worker
         except SessionLost as error:
             raise UserError(

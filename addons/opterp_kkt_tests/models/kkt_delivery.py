@@ -50,5 +50,5 @@ class KktDelivery(models.Model):
     _inherit = 'kkt.delivery'
 
     @api.model
-    def _open_worker(self, settings, at_once=False):
-        return FailingWorker(settings, Guard(settings.dsn), self._get_news(), at_once)
+    def _open_worker(self, settings, news, at_once=False):
+        return FailingWorker(settings, Guard(settings.dsn), news, at_once)

@@ -102,7 +102,7 @@ class Deliverer:
     def __init__(self, delivery):
         settings = delivery._get_settings()
         delivery.env.cr.commit()
-        self.worker = delivery._open_worker(settings)
+        self.worker = delivery._open_worker(settings, delivery._get_news())
         self.look()
 
     def look(self):
@@ -395,10 +395,10 @@ def test_a_row_that_somebody_has_locked_is_not_waited_for(sold, deliverer):
     [head, *_rest] = waiting(sold, queue.register_id)
     with closing(psycopg2.connect(dbname=sold.database.name, **sold.database.dsn)) as administrator:
         administrator.cursor().execute("SELECT FROM kkt_receipt WHERE id = %s FOR UPDATE", [head["id"]])
-        one.worker._advance(queue, time.monotonic() + 60)
+        one.worker.advance(queue, time.monotonic() + 60)
         assert sold.ofd.history() == [], "it could not be claimed"
         administrator.rollback()
-    one.worker._advance(queue, time.monotonic() + 60)
+    one.worker.advance(queue, time.monotonic() + 60)
     assert not waiting(sold, queue.register_id) and len(sold.ofd.accepted()) == len(sold.ofd.history()) == 3
 
 
