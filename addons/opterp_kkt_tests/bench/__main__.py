@@ -1,4 +1,4 @@
-"""Side-by-side measurements: `make bench`, or `python addons/opterp_kkt_tests/bench sale|crowd|drain|shift|small|clocks`.
+"""Side-by-side measurements: `make bench`, or `python addons/opterp_kkt_tests/bench sale|crowd|drain|wide|shift|small|clocks`.
 
 Every figure but those of `clocks` is a ratio of medians of two things that ran interleaved, since machines are noisy.
 """
@@ -8,12 +8,13 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).resolve().parents[1]), str(Path(__file__).resolve().parents[2] / "opterp_kkt")]
 
-from bench import clocks, crowd, drain, sale, shift, small  # noqa: E402  (the paths must be set first)
+from bench import clocks, crowd, drain, sale, shift, small, wide  # noqa: E402  (the paths must be set first)
 
 PARTS = {
     "sale": sale.main,
     "crowd": crowd.main,
     "drain": drain.main,
+    "wide": wide.main,
     "shift": shift.main,
     "small": small.main,
     "clocks": clocks.main,
