@@ -2,8 +2,9 @@
 # Databases of this checkout; PostgreSQL must be up.
 #
 #   database.sh demo          opterp_kkt_demo, the shop with demo data, to click in; implies template
-#   database.sh template      opterp_kkt_template, the same shop for tests to copy: nobody opens it; and opterp_kkt_template_failing,
-#                             with the tests' addon, whose failpoints kill a server where they are told to
+#   database.sh template      opterp_kkt_template, the same shop for tests to copy: nobody opens it; opterp_kkt_template_failing,
+#                             with the tests' addon, whose failpoints kill a server where they are told to; and
+#                             opterp_kkt_template_flows, with Odoo's own sales orders and gift cards at the till
 #   database.sh fresh NAME    Odoo without our addons or data, a copy of opterp_kkt_base
 #   database.sh tested NAME [MODULE,…]    with our addons and their tests, installed beside these modules of Odoo
 #
@@ -16,6 +17,7 @@ cd "$KKT_HOME"
 base=opterp_kkt_base
 template=opterp_kkt_template
 failing=opterp_kkt_template_failing
+with_flows=opterp_kkt_template_flows
 demo=opterp_kkt_demo
 filestore=.run/data/filestore
 log=.run/log/database.log
@@ -112,14 +114,13 @@ prepare_template() {
     set_version "$template" "$wanted"
 }
 
-prepare_failing() {
-    local wanted
-    wanted=$(tested_version)
-    [ "$wanted" != "$(version_of "$failing")" ] || return 0
-    say "making the same shop with failpoints"
-    copy "$template" "$failing"
-    odoo_once "$failing" -i opterp_kkt_tests
-    set_version "$failing" "$wanted"
+# The same shop with more in it.
+prepare_template_with() { # database, version, modules, what to say of it
+    [ "$2" != "$(version_of "$1")" ] || return 0
+    say "making the same shop with $4"
+    copy "$template" "$1"
+    odoo_once "$1" -i "$3"
+    set_version "$1" "$2"
 }
 
 prepare_demo() {
@@ -183,8 +184,10 @@ prepare_tested() { # database, modules beside ours
 
 case "${1:-} $#" in
     'template 1')
-        prepare_template "$(addon_version)"
-        prepare_failing
+        version=$(addon_version)
+        prepare_template "$version"
+        prepare_template_with "$failing" "$(tested_version)" opterp_kkt_tests "failpoints"
+        prepare_template_with "$with_flows" "$version" pos_loyalty,pos_sale "sales orders and gift cards"
         ;;
     'demo 1')
         version=$(addon_version)

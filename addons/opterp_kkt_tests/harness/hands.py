@@ -71,6 +71,16 @@ class Person(Client):
         dialog = self.call(action["res_model"], "create", {"receipt_ids": [[6, 0, list(receipts)]], "reason": reason})
         self.call(action["res_model"], "action_confirm", [dialog])
 
+    def correct(self, model: str, record: int, rate: str):
+        """Go through the dialog of a wrong receipt, or of an order without receipt, whose lines are at this rate."""
+        action = self.call(model, {"kkt.receipt": "action_correct", "pos.order": "action_kkt_correct"}[model], [record])
+        draft = action["res_id"]
+        lines = self.call("kkt.correction.draft.line", "search", [("draft_id", "=", draft)])
+        self.call("kkt.correction.draft", "action_next", [draft])
+        self.change("kkt.correction.draft", draft, line_ids=[[1, line, {"vat_rate": rate}] for line in lines])
+        self.call("kkt.correction.draft", "action_next", [draft])
+        self.call("kkt.correction.draft", "action_sign", [draft])
+
     def hold(self, *registers: int):
         self.call("kkt.register", "action_hold", list(registers))
 

@@ -24,6 +24,7 @@ from harness.processes import ROOT, RUN, Server, children, free_port, new_file, 
 
 TEMPLATE = "opterp_kkt_template"
 FAILING = "opterp_kkt_template_failing"  # the same with the tests' addon, which has the failpoints
+WITH_FLOWS = "opterp_kkt_template_flows"  # the same with sales orders and gift cards
 INITDB_OPTIONS = "-U odoo -A trust -E UTF8 --locale=C.UTF-8 --no-sync".split()
 # Without fsync a commit still reaches the kernel before it is confirmed, so it survives the end of the process.
 POSTGRES_OPTIONS = (

@@ -129,7 +129,9 @@ class Tax:
 
 @dataclass
 class Line:
-    """One order line as typed; a refund has a negative quantity and the id of the line it takes back."""
+    """One order line as typed; a refund has a negative quantity and the id of the line it takes back. `values` are further fields
+    of it, such as those of a module.
+    """
 
     product: dict
     quantity: Decimal
@@ -137,6 +139,7 @@ class Line:
     tax: Tax | None
     discount: Decimal = Decimal(0)
     refunded_line_id: int | bool = False
+    values: dict = field(default_factory=dict)
     uuid: str = field(default_factory=lambda: str(uuid.uuid4()))
 
     def split(self) -> tuple[Decimal, Decimal]:
@@ -229,12 +232,12 @@ class Till(Client):
                 return product
         raise LookupError(f"no product {code}")
 
-    def line(self, product: dict | str | None = None, quantity=1, price=None, discount=0) -> Line:
+    def line(self, product: dict | str | None = None, quantity=1, price=None, discount=0, **values) -> Line:
         """One line as typed; without a product the first one that is taxed, without a price the list price."""
         product = self.product(product) if isinstance(product, str) else product or self._any_product()
         price = product["lst_price"] if price is None else price
         tax = product["taxes"][0] if product["taxes"] else None
-        return Line(product, Decimal(str(quantity)), Decimal(str(price)), tax, Decimal(str(discount)))
+        return Line(product, Decimal(str(quantity)), Decimal(str(price)), tax, Decimal(str(discount)), values=values)
 
     def _any_product(self) -> dict:
         return next((product for product in self.products if product["taxes"]), self.products[0])
@@ -353,6 +356,7 @@ class Till(Client):
             "price_subtotal": float(base),
             "price_subtotal_incl": float(base + tax),
             "refunded_orderline_id": line.refunded_line_id,
+            **line.values,
         }
 
     def _paid(self, total: Decimal, payments: dict[int, Decimal]) -> dict:
