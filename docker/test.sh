@@ -57,8 +57,8 @@ odoo_1() { half_of_odoo 0; }
 
 odoo_2() { half_of_odoo 1; }
 
-# Down payments, gift cards and e-wallets come from modules that the addon does not ask for: all else runs without them.
-flows() { odoo_tests kkt_flows kkt_flows pos_loyalty,pos_sale; }
+# Employees, down payments, gift cards and e-wallets come from modules that the addon does not ask for: all else runs without them.
+flows() { odoo_tests kkt_flows kkt_flows pos_hr,pos_loyalty,pos_sale; }
 
 # The browser tours ran in the step before.
 pytest_odoo() { docker/database.sh tested opterp_kkt_test && pytest -q --odoo-database=opterp_kkt_test "${@-"${sample[@]}"}"; }

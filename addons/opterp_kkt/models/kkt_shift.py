@@ -8,11 +8,10 @@ from ..core import shift
 from ..transports import PROTOCOLS
 from .kkt_receipt import SETTLEMENTS
 
-# What has money in it: signed already, or still to be signed by a register elsewhere.
-SIGNED = """
-    SELECT id, protocol, payload FROM kkt_receipt
-     WHERE shift_id = %s AND document_type = ANY(%s) AND payload IS NOT NULL AND (fd_number > 0 OR state <> 'rejected')
-"""
+# What is signed already, or still to be signed by a register elsewhere: not what that one has refused.
+MADE = "shift_id = %s AND payload IS NOT NULL AND (fd_number > 0 OR state <> 'rejected')"
+SIGNED = f"SELECT id, protocol, payload FROM kkt_receipt WHERE {MADE} AND document_type = ANY(%s)"
+COUNTED = f"SELECT count(*) FROM kkt_receipt WHERE {MADE}"
 WAITING = """
     SELECT count(*), min(create_date) FROM kkt_receipt WHERE register_id = %s AND state IN ('pending', 'sending')
 """
@@ -175,7 +174,8 @@ class KktShift(models.Model):
         head = {**register._get_head_values(), 'operator': self.closed_by or self.opened_by}
         if not self.opened_at:
             return shift.opening(head, silence)
-        documents = self.env['kkt.receipt'].search_count([('shift_id', '=', self.id), ('payload', '!=', False)]) + 1
+        self.env.cr.execute(COUNTED, [self.id])
+        documents = self.env.cr.fetchone()[0] + 1  # and this one
         waiting = shift.undelivered(count, since and register._get_local(since))
         return shift.closing(head, silence, documents, self.counters, self.drive_counters, waiting)
 

@@ -9,7 +9,7 @@ class PosSession(models.Model):
     def _set_opening_control_data(self, cashbox_value, notes):
         # EXTENDS 'point_of_sale'
         result = super()._set_opening_control_data(cashbox_value, notes)
-        self._kkt_get_register()._open_shift_of_session(self.env.user.name)
+        self._kkt_get_register()._open_shift_of_session(self._kkt_get_cashier())
         return result
 
     def close_session_from_ui(self, bank_payment_method_diff_pairs=None):
@@ -21,8 +21,13 @@ class PosSession(models.Model):
         # EXTENDS 'point_of_sale': it may roll back and ask by a wizard, the session is not closed then
         result = super()._validate_session(balancing_account, amount_to_balance, bank_payment_method_diffs)
         if self.state == 'closed':
-            self._kkt_get_register()._close_shift_of_session(self.env.user.name)
+            self._kkt_get_register()._close_shift_of_session(self._kkt_get_cashier())
         return result
 
     def _kkt_get_register(self):
         return self.env['kkt.register'].sudo().search([('pos_config_id', '=', self.config_id.id)])
+
+    def _kkt_get_cashier(self):
+        """Tag 1021 of the reports on the shift: where the till has employees (`pos_hr`), the one who stands at it."""
+        employee = 'employee_id' in self._fields and self.config_id.module_pos_hr and self.sudo().employee_id.name
+        return employee or self.env.user.name

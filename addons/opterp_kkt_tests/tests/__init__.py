@@ -7,6 +7,7 @@ from . import (
     test_correction,
     test_dashboard,
     test_document,
+    test_employees,
     test_flows,
     test_health,
     test_issue,

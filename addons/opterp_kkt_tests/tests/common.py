@@ -1,4 +1,5 @@
 import json
+import re
 from contextlib import contextmanager
 from copy import deepcopy
 
@@ -7,6 +8,10 @@ from odoo.tools import mute_logger
 
 from odoo.addons.opterp_kkt.core.registration_number import complete
 from odoo.addons.point_of_sale.tests.common import TestPoSCommon
+
+ROW = re.compile(r'<tr class="(?:fw-bolder)?"><td>(.*?)</td>' + 3 * r'<td class="text-end">(.*?)</td>' + '</tr>')
+CAUSE = re.compile(r'<tr class="text-danger"><td colspan="3" class="ps-4">(.*?): (.*?)</td><td class="text-end">(.*?)</td></tr>')
+TAG = re.compile(r'<[^>]*>')
 
 
 def stamp(receipt):
@@ -169,6 +174,14 @@ class KktSaleCommon(KktCommon, TestPoSCommon):
 
     def _get_document(self, receipt):
         return json.loads(receipt.payload)['document']
+
+    def _read_reconciliation(self, shift):
+        """Rows that have anything, and the causes of differences."""
+        self.env.invalidate_all()
+        table = shift.reconciliation_table
+        rows = {row[0]: tuple(map(float, row[1:])) for row in ROW.findall(table)}
+        causes = [(cause, TAG.sub('', names), float(total)) for cause, names, total in CAUSE.findall(table)]
+        return {name: row for name, row in rows.items() if any(row)}, causes
 
     def _sell_unbuildable(self):
         """An order whose document can't be built, with its receipt: the tax names no rate of fiscal receipts."""

@@ -58,6 +58,17 @@ class TestCloud(KktSaleCommon):
         reports = self.env['kkt.receipt'].search([('register_id', '=', self.register.id)])
         self.assertEqual(reports.mapped('document_type'), ['shift_open', 'shift_close'])
 
+    def test_what_it_refused_is_not_counted(self):
+        self.ofd.protocol = 'atol_web'
+        self.register.action_close_shift()
+        self.register.action_open_shift()
+        self._sell_receipt()
+        self._set_in_sql(self._sell_receipt(), state='rejected')
+        shown = self.register.shift_id
+        shown.write(shown._count())
+        body = shown._kkt_get_body(self.register, False)
+        self.assertEqual((body['receiptQuantity'], body['documentsQuantity']), (1, 3), "with both reports")
+
     def test_somebody_is_named(self):
         self.customer.write({'email': False, 'phone': "+7 916 123-45-67"})
         for customer, client in ((False, {'email': "shop@example.com"}), (self.customer, {'phone': "+79161234567"})):

@@ -1,4 +1,3 @@
-import re
 from unittest.mock import patch
 
 from odoo.exceptions import AccessError
@@ -7,22 +6,13 @@ from odoo.tests import tagged
 
 from .common import KktSaleCommon
 
-ROW = re.compile(r'<tr class="(?:fw-bolder)?"><td>(.*?)</td>' + 3 * r'<td class="text-end">(.*?)</td>' + '</tr>')
-CAUSE = re.compile(r'<tr class="text-danger"><td colspan="3" class="ps-4">(.*?): (.*?)</td><td class="text-end">(.*?)</td></tr>')
-TAG = re.compile(r'<[^>]*>')
-
 
 @tagged('post_install', '-at_install')
 class TestShiftReconciliation(KktSaleCommon):
     """A shift beside its session: totals by payment method, and the orders that make a difference."""
 
     def _read(self, shift=None):
-        """Rows that have anything, and the causes of differences."""
-        self.env.invalidate_all()
-        table = (shift or self.register.shift_id).reconciliation_table
-        rows = {row[0]: tuple(map(float, row[1:])) for row in ROW.findall(table)}
-        causes = [(cause, TAG.sub('', names), float(total)) for cause, names, total in CAUSE.findall(table)]
-        return {name: row for name, row in rows.items() if any(row)}, causes
+        return self._read_reconciliation(shift or self.register.shift_id)
 
     def _sell_for_cash(self, quantity=1):
         return self._sell([(self.frame, quantity)], [(self.cash_pm1, quantity * 8900)])
