@@ -64,7 +64,7 @@ class TestCloud(KktSaleCommon):
         self.register.action_open_shift()
         self._sell_receipt()
         self._set_in_sql(self._sell_receipt(), state='rejected')
-        shown = self.register.shift_id
+        shown = self.register.shift_id.sudo()
         shown.write(shown._count())
         body = shown._kkt_get_body(self.register, False)
         self.assertEqual((body['receiptQuantity'], body['documentsQuantity']), (1, 3), "with both reports")
