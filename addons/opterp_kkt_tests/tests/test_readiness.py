@@ -22,6 +22,30 @@ class TestReadiness(KktSaleCommon):
         self.basic_config.company_id.currency_id.name = 'XTS'
         self.assertRegex(self._get_said()[0], "sells in XTS, and fiscal receipts are in roubles")
 
+    def test_the_currency_is_that_of_the_point_of_sale(self):
+        self._set_in_sql(self.basic_config, currency_id=self.env.ref('base.USD').id)
+        self.assertRegex(self._get_said()[0], "sells in USD")
+
+    def test_a_register_without_point_of_sale_sells_nothing(self):
+        self.frame.product_tmpl_id.taxes_id = self.env['account.tax'].create({'name': "Riddle", 'amount': 21})
+        self._close_session()
+        self.register.pos_config_id = False
+        self.assertEqual(self.register._get_check_list(), [])
+
+    def test_what_is_wrong_with_the_register_is_said_too(self):
+        self._set_in_sql(self.register, retail_place="")
+        self.assertRegex(self._get_said()[0], "Place of Settlements")
+
+    def test_a_group_states_the_rate_of_its_taxes(self):
+        group = {'name': "Group", 'amount_type': 'group', 'children_tax_ids': [(6, 0, self.vat_22.ids)]}
+        self.frame.product_tmpl_id.taxes_id = self.env['account.tax'].create(group)
+        self.assertEqual(self._get_said(), [])
+
+    def test_it_names_the_tax_that_is_wrong(self):
+        riddle = self.env['account.tax'].create({'name': "Riddle", 'amount': 21, 'sequence': 1000})
+        self.frame.product_tmpl_id.taxes_id = self.vat_22 + riddle
+        self.assertRegex(self._get_said()[0], "The tax Riddle")
+
     def test_a_tax_without_rate(self):
         tax = self.env['account.tax'].create({'name': "Riddle", 'amount': 21})
         product = self.frame.product_tmpl_id
