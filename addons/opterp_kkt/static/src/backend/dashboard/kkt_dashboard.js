@@ -1,4 +1,13 @@
-import { Component, onWillStart, onWillUnmount, useEffect, useRef, useState } from "@odoo/owl";
+import {
+    Component,
+    onMounted,
+    onWillStart,
+    onWillUnmount,
+    status,
+    useEffect,
+    useRef,
+    useState,
+} from "@odoo/owl";
 import { loadBundle } from "@web/core/assets";
 import { _t } from "@web/core/l10n/translation";
 import { registry } from "@web/core/registry";
@@ -113,8 +122,20 @@ export class KktDashboard extends Component {
             await loadBundle("web.chartjs_lib");
             await this.look();
         });
-        this.timer = setInterval(() => document.hidden || this.look(), PERIOD);
-        onWillUnmount(() => clearInterval(this.timer));
+        onMounted(() => this.lookAgain());
+        onWillUnmount(() => clearTimeout(this.timer));
+    }
+
+    /** One question at a time: the next is asked so long after the answer. */
+    lookAgain() {
+        this.timer = setTimeout(async () => {
+            if (!document.hidden) {
+                await this.look();
+            }
+            if (status(this) === "mounted") {
+                this.lookAgain();
+            }
+        }, PERIOD);
     }
 
     async look() {
