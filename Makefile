@@ -6,7 +6,7 @@ python := .run/venv/bin/python
 
 export ONLY PROTOCOL
 
-.PHONY: help setup demo test run poc report proofs nemesis bench clean
+.PHONY: help setup demo test run poc report proofs nemesis till bench clean
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
 
@@ -35,6 +35,10 @@ nemesis: setup ## faults of all kinds while the tills sell: SEED=7 MINUTES=2 REG
 	@$(during) sh -c 'docker/database.sh template && exec $(python) addons/opterp_kkt_tests/poc/nemesis \
 		$(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES)) $(if $(REGISTERS),--registers $(REGISTERS)) \
 		$(if $(RATE),--rate $(RATE)) $(if $(KINDS),--only $(KINDS))'
+
+till: setup ## faults of all kinds while cashiers sell in Chromium: SEED=7 MINUTES=2
+	@$(during) sh -c 'docker/database.sh template && exec $(python) addons/opterp_kkt_tests/poc/till_nemesis \
+		$(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES))'
 
 bench: setup ## side-by-side measurements
 	@$(during) sh -c 'docker/database.sh template && exec $(python) addons/opterp_kkt_tests/bench'

@@ -27,8 +27,8 @@ class Proxy:
         reset          the request goes out, then both ends are reset
         drop_answers   the connection closes where the answer should come
 
-    Whatever the mode, a side that closes closes the other at once: what was still on the way is lost, so that a
-    request can't arrive after its sender is known to have left.
+    Whatever the mode, a client that closes closes its server's side at once: what was still on the way is lost, so that a
+    request can't arrive after its sender is known to have left. A server's last answer arrives before its client's side closes.
     """
 
     def __init__(self, target: int):
@@ -160,6 +160,11 @@ class _Client(_Side):
 
 class _Server(_Side):
     """The OFD's side: what it reads are answers."""
+
+    def connection_lost(self, error):
+        """A server that ends its connection has answered: what it sent still arrives, as a web server closes after an answer."""
+        self.proxy.sides.discard(self)
+        self.proxy.loop.call_at(self._free_at + LATENCY / 2, self.other.transport.close)
 
     def _drip(self, data: bytes):
         for at in range(len(data)):

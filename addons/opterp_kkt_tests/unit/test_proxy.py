@@ -50,6 +50,23 @@ def test_a_network_that_is_whole_passes_everything_on(network):
         assert ask(connection) == b"hello" and ask(connection, b"again") == b"again"
 
 
+class LastWords(socketserver.BaseRequestHandler):
+    """Answers one request at length and leaves, as a web server does."""
+
+    def handle(self):
+        self.request.recv(1000)
+        self.request.sendall(b"x" * 100_000)
+
+
+def test_a_server_that_leaves_has_answered():
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), LastWords) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        with Proxy(server.server_address[1]) as network, connect(network) as connection:
+            connection.sendall(b"hello")
+            assert len(connection.makefile("rb").read()) == 100_000
+        server.shutdown()
+
+
 def test_a_cut_network_resets_what_is_there_refuses_what_comes_and_is_back_after_it(network):
     with connect(network) as connection:
         assert ask(connection) == b"hello"
