@@ -1,6 +1,7 @@
 """Texts of fiscal documents: CP866, one byte a character. What it lacks is replaced by what reads the same, or left out."""
 
 import unicodedata
+from functools import lru_cache
 
 from .tags import BY_NAME
 
@@ -20,6 +21,7 @@ REPLACEMENTS = {
 TRANSLATION = str.maketrans(REPLACEMENTS)
 
 
+@lru_cache(maxsize=4096)  # a shop's texts are few, and come again in each document
 def fit(text: str, length: int) -> str:
     """The text as a fiscal document states it, in up to `length` characters. Fitted once more, it stays the same."""
     text = unicodedata.normalize("NFC", text).translate(TRANSLATION)

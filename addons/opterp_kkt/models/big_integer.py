@@ -1,3 +1,4 @@
+import json
 from xmlrpc.client import MAXINT
 
 from odoo import fields
@@ -12,13 +13,14 @@ class BigInteger(fields.Integer):
 class BigIntegerJson(fields.Json):
     """JSON with such integers inside. XML-RPC has none, so they are read as floats, as Odoo does with those of its fields."""
 
+    def convert_to_record(self, value, record):
+        # OVERRIDE: a copy, as there, at a fraction of the cost
+        return False if value is None else json.loads(json.dumps(value))
+
     def convert_to_read(self, value, record, use_display_name=True):
-        return _readable(super().convert_to_read(value, record, use_display_name))
+        return json.loads(json.dumps(super().convert_to_read(value, record, use_display_name)), parse_int=_readable)
 
 
-def _readable(value):
-    if isinstance(value, dict):
-        return {key: _readable(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_readable(item) for item in value]
-    return float(value) if isinstance(value, int) and value > MAXINT else value
+def _readable(digits):
+    number = int(digits)
+    return float(number) if number > MAXINT else number

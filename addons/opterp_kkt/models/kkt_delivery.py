@@ -4,11 +4,12 @@ import time
 from configparser import ConfigParser
 from contextlib import contextmanager, suppress
 from functools import partial
+from threading import Timer
 from time import monotonic
 
 from odoo import api, fields, models
 from odoo.exceptions import UserError
-from odoo.sql_db import connection_info_for
+from odoo.sql_db import connection_info_for, db_connect
 from odoo.tools import config
 
 from ..delivery.guard import Guard
@@ -47,10 +48,11 @@ START_SECONDS = 3.0  # that a server needs from the end of its loading until its
 _notifiers = {}  # by process: a child must not use what it inherits
 
 # The delivery crons are all that do this, however many, whoever made them. A trigger's time is PostgreSQL's: a host's clock may
-# be wrong. One that is just being deleted is passed over: a sale does not wait for an administrator.
+# be wrong. One that is just being deleted is passed over: nobody waits for an administrator.
 CRONS = """
     SELECT c.id FROM ir_cron c
-      JOIN ir_act_server a ON a.id = c.ir_actions_server_id AND a.code = 'model._cron_deliver()' AND a.model_id = %(model)s
+      JOIN ir_act_server a ON a.id = c.ir_actions_server_id AND a.code = 'model._cron_deliver()'
+      JOIN ir_model m ON m.id = a.model_id AND m.model = 'kkt.delivery'
      WHERE c.active
 """
 TRIGGER = f"""
@@ -119,7 +121,9 @@ class KktDelivery(models.Model):
         cr.execute("SELECT 1 FROM kkt_receipt WHERE state IN ('pending', 'sending') LIMIT 1")
         if cr.rowcount:
             self._wake()
-            _call_crons_in(START_SECONDS, cr.dbname)
+            start = Timer(START_SECONDS, _call_crons, [cr.dbname])
+            start.daemon = True
+            start.start()
 
     # -- who calls ---------------------------------------------------------------------------------------------------------
 
@@ -127,17 +131,18 @@ class KktDelivery(models.Model):
     def _wake(self, seconds=0):
         """Have the crons deliver once this transaction is committed, or some seconds later.
 
-        Like `ir.cron._trigger`, at a fraction of its cost: that is called for each cron, reads and creates records, and opens
-        connections before a sale is answered.
+        What `ir.cron._trigger` does, after the commit and from a thread: no sale waits for it. Were this process killed between
+        the two, the crons would still look by themselves, in a minute.
         """
-        self.env.cr.execute(TRIGGER, {'model': self.env['ir.model']._get_id(self._name), 'seconds': seconds})
-        if self.env.cr.rowcount and not seconds:
-            self.env.cr.postcommit.add(partial(_call_crons_in, CALL_SECONDS, self.env.cr.dbname))
+        if seconds:
+            self.env.cr.execute(TRIGGER, {'seconds': seconds})
+        else:
+            self.env.cr.postcommit.add(partial(_call_crons, self.env.cr.dbname))
 
     @api.model
     def _get_crons(self):
         """The crons that deliver, for whoever looks after them."""
-        self.env.cr.execute(CRONS, {'model': self.env['ir.model']._get_id(self._name)})
+        self.env.cr.execute(CRONS)
         return self.env['ir.cron'].browse(cron_id for [cron_id] in self.env.cr.fetchall())
 
     @api.model
@@ -282,12 +287,19 @@ class KktDelivery(models.Model):
         return getattr(Settings, name)
 
 
-def _call_crons_in(seconds, dbname):
+def _call_crons(dbname):
     """Wake the crons without this transaction, and without Odoo's pool, which keeps no connection to `postgres`."""
     notifier = _notifiers.get(os.getpid())
     if notifier is None:
-        notifier = _notifiers.setdefault(os.getpid(), Notifier(connection_info_for('postgres')[1]))
-    notifier.call_in(seconds, dbname)
+        notifier = _notifiers.setdefault(os.getpid(), Notifier(connection_info_for('postgres')[1], _make_due, CALL_SECONDS))
+    notifier.call(dbname)
+
+
+def _make_due(dbname):
+    """Have a database's crons run when they look next. Says whether there are any."""
+    with db_connect(dbname).cursor() as cr:
+        cr.execute(TRIGGER, {'seconds': 0})
+        return bool(cr.rowcount)
 
 
 def _get_infrastructure(name):

@@ -25,6 +25,7 @@ class KktRegister(models.Model):
 
     _inherit = 'kkt.register'
 
+    inn = fields.Char("INN", related='company_id.vat', store=True, help="Tag 1018.")  # kept here: one question less for a sale
     receipt_property = fields.Char("Additional Requisite of Receipts", help="Tag 1192, up to 16 characters, on each receipt.")
     user_property_name = fields.Char(
         "Additional Requisite", help="Tag 1085: what the shop states in addition on each receipt, for example a licence."
@@ -41,7 +42,7 @@ class KktRegister(models.Model):
         'retail_address',
         'retail_place',
         'company_id.name',
-        'company_id.vat',
+        'inn',
         'company_id.email',
         'receipt_property',
         'user_property_name',
@@ -97,14 +98,14 @@ class KktRegister(models.Model):
         return {name: problem for name, problem in problems.items() if problem}
 
     def _get_inn_problem(self):
-        if not is_inn(self.company_id.vat):
+        if not is_inn(self.inn):
             return self.env._(
                 "%(company)s has no valid INN as its tax ID, and a fiscal receipt must state one. Correct it on the company.",
                 company=self.company_id.name,
             )
 
     def _get_registration_number_problem(self):
-        number, serial_number, inn = self.registration_number, self.serial_number, self.company_id.vat
+        number, serial_number, inn = self.registration_number, self.serial_number, self.inn
         if not registration_number.has_form(number):
             return self.env._("A registration number (RNM) has 16 digits. Copy it from the register's registration card.")
         right = registration_number.complete(number, inn or '', serial_number or '')
@@ -150,8 +151,7 @@ class KktRegister(models.Model):
 
     def _check_inn(self):
         """:raises DocumentError: the company's tax ID is no INN"""
-        self.company_id.partner_id.fetch(['vat'])  # this alone: the ORM would read all of the partner
-        if not is_inn(self.company_id.vat):
+        if not is_inn(self.inn):
             raise DocumentError('inn', company=self.company_id.name)
 
     def _get_text_problem(self, record, name, tag):
@@ -193,7 +193,7 @@ class KktRegister(models.Model):
         properties = {'propertyName': self.user_property_name, 'propertyValue': self.user_property_value}
         return {
             'user': self.company_id.name,
-            'userInn': (self.company_id.vat or '').ljust(12),
+            'userInn': (self.inn or '').ljust(12),
             'kktRegId': self.registration_number.ljust(20),
             'retailPlaceAddress': self.retail_address,
             'retailPlace': self.retail_place,

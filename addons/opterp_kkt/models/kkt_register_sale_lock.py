@@ -5,16 +5,17 @@ from odoo import api, models
 from ..delivery import locks
 
 FIND_REGISTER = """
-    SELECT r.id FROM kkt_register r JOIN pos_session s ON s.config_id = r.pos_config_id
+    SELECT r.* FROM kkt_register r JOIN pos_session s ON s.config_id = r.pos_config_id
      WHERE r.active AND s.id = ANY(%(sessions)s) AND pg_current_xact_id_if_assigned() IS NULL
      ORDER BY r.id LIMIT 1
 """
 TAKE_IF_FREE = f"""
-    SELECT pg_try_advisory_xact_lock(%(class)s, id) AS taken
+    SELECT pg_try_advisory_xact_lock(%(class)s, id) AS taken, *
       FROM ({FIND_REGISTER} FOR NO KEY UPDATE OF r NOWAIT) register
 """
 AWAIT = f"SELECT id, pg_advisory_lock(%(class)s, id) FROM ({FIND_REGISTER}) register"
 HAND_OVER = "SELECT pg_advisory_xact_lock(%(class)s, %(register)s), pg_advisory_unlock(%(class)s, %(register)s)"
+KEPT = 'kkt_register'  # among what a cursor keeps until its transaction ends
 
 
 class KktRegister(models.Model):
@@ -41,9 +42,30 @@ class KktRegister(models.Model):
         """Nobody sells at this moment, as mostly, or since this transaction's snapshot: one statement tells, and stays so."""
         try:
             self.env.cr.execute(TAKE_IF_FREE, values, log_exceptions=False)
-            return (False,) not in self.env.cr.fetchall()
         except (LockNotAvailable, SerializationFailure):
             return False
+        row = self.env.cr.dictfetchone()
+        if row and row.pop('taken'):
+            self._keep(row)
+            return True
+        return not row
+
+    def _keep(self, row):
+        """What the lock's statement has read need not be asked for again by the sale."""
+        register = self.browse(row.pop('id'))
+        for name, value in row.items():
+            if (field := self._fields.get(name)) and field.prefetch:
+                field._insert_cache(register, [value])
+        self.env.cr.cache[KEPT] = register.id
+
+    @api.model
+    def _find_for_sale(self, config):
+        """The register of a point of sale: as the sale lock has read it, else anew."""
+        register = self.browse(self.env.cr.cache.get(KEPT))
+        if register and register.active and register.pos_config_id == config:
+            register.flush_recordset()
+            return register
+        return self._find_anew([('pos_config_id', '=', config.id)])
 
     def _await_sale_lock(self, values):
         """Wait, end the empty transaction and hand the lock over to a new one, which sees all that the first sale did."""

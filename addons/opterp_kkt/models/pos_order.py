@@ -153,7 +153,7 @@ class PosOrder(models.Model):
         An order that waited in its till's browser may come when that register is gone. The till's stamp says that there was
         one, so the order gets its receipt: that of the register that served the point of sale last, which won't number it.
         """
-        register = self.env['kkt.register']._find_anew([('pos_config_id', '=', self.config_id.id)])
+        register = self.env['kkt.register']._find_for_sale(self.config_id)
         if register or not self.kkt_hlc:
             return register
         return self.env['kkt.receipt'].search([('pos_order_id.config_id', '=', self.config_id.id)], limit=1).register_id

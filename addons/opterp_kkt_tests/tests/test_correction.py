@@ -274,7 +274,7 @@ class TestCorrection(CorrectionCommon):
 
     def test_company_without_inn(self):
         draft = self._open_typed()
-        self._set_in_sql(self.company.partner_id, vat='1')
+        self._set_in_sql(self.register, inn='1')
         self._assert_refused("no INN", draft)
 
     # -- without a receipt -------------------------------------------------------------------------------------------------

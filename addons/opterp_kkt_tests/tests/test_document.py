@@ -121,7 +121,7 @@ class TestDocument(KktSaleCommon):
         self.assertEqual([i['paymentType'] for i in self._get_items(order)], [5])
 
     def test_inn_is_checked_before_signing(self):
-        self._set_in_sql(self.company.partner_id, vat='7700123450')
+        self._set_in_sql(self.register, inn='7700123450')
         order = self._sell([(self.frame, 1)])
         self.assertIn("INN", order.kkt_receipt_ids.last_error)
 

@@ -82,7 +82,7 @@ class TestMasterData(KktSaleCommon):
             self.assertIn("no valid INN", str(refusal.exception))
 
     def test_inn_that_is_wrong_by_now(self):
-        self._set_in_sql(self.company.partner_id, vat='7700123450')
+        self._set_in_sql(self.register, inn='7700123450')
         self.assertIn("no valid INN", str(self.register.check_list))
         self.assertIn("has no INN", self._sell([(self.frame, 1)]).kkt_receipt_ids.last_error)
 

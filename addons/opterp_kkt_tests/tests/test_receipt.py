@@ -310,10 +310,10 @@ class TestReceipt(KktSaleCommon):
 
     def test_stamp_of_a_receipt_built_late_follows_its_sale(self):
         sale = self._sell([(self.frame, 1)])
-        self._set_in_sql(self.company.partner_id, vat=None)
+        self._set_in_sql(self.register, inn=None)
         refund = self._sell([self._refund_line(sale.lines, 1)], is_refund=True)
         receipt = self._assert_rejected(refund, "has no INN")
-        self.company.partner_id.vat = '7700123459'
+        self._set_in_sql(self.register, inn=self.company.vat)
         receipt.action_retry()
         self.assertEqual(receipt.refunded_receipt_id, sale.kkt_receipt_ids)
         self.assertGreater(stamp(receipt), stamp(sale.kkt_receipt_ids))

@@ -1,10 +1,12 @@
 import hashlib
 import json
 from datetime import UTC, datetime, timedelta
+from unittest.mock import patch
 
 from odoo.tests import tagged
 
 from odoo.addons.base.tests.test_ir_cron import CronMixinCase
+from odoo.addons.opterp_kkt.models import kkt_delivery
 
 from .common import KktSaleCommon, stamp
 
@@ -177,14 +179,21 @@ class TestSale(CronMixinCase, KktSaleCommon):
         self.assertEqual([(receipt.fd_number, receipt.queue_number) for receipt in receipts], [(2, 2), (3, 3), (4, 4)])
         self.assertRecordValues(self.register, [{'last_fd_number': 4, 'last_queue_number': 4, 'pending_count': 4}])
 
-    def test_sale_wakes_each_delivery_cron_once(self):
-        exchange = [(self.frame, 1), (self.solution, -1)]
-        with self.capture_triggers() as capture:
-            self._sell(exchange)
-        crons = [self.env.ref(xmlid).id for xmlid in DELIVERY_CRONS]
-        woken = capture.records.cron_id.filtered(lambda cron: 'kkt.delivery' in cron.model_name)
-        self.assertEqual(sorted(woken.ids), sorted(crons))
-        self.assertEqual(len(capture.records.filtered(lambda trigger: trigger.cron_id in woken)), len(crons))
+    def test_sale_calls_the_delivery_crons_once_it_is_committed(self):
+        self.env.cr.postcommit.clear()
+        with patch.object(kkt_delivery, '_call_crons') as call:
+            self._sell([(self.frame, 1), (self.solution, -1)])
+            call.assert_not_called()
+            self.env.cr.postcommit.run()
+        call.assert_called_once_with(self.env.cr.dbname)
+
+    def test_each_delivery_cron_is_due_when_it_is_called(self):
+        with self.capture_triggers() as capture, patch.object(kkt_delivery, 'db_connect') as connect:
+            connect.return_value.cursor.return_value.__enter__.return_value = self.env.cr
+            self.assertTrue(kkt_delivery._make_due(self.env.cr.dbname))
+        crons = self.env['ir.cron'].browse(self.env.ref(xmlid).id for xmlid in DELIVERY_CRONS)
+        self.assertEqual(capture.records.cron_id, crons)
+        self.assertEqual(len(capture.records), len(crons))
 
     # -- who pays it, and how ----------------------------------------------------------------------------------------------
 

@@ -1,3 +1,4 @@
+from calendar import timegm
 from contextlib import contextmanager
 from unittest.mock import patch
 
@@ -159,6 +160,22 @@ class TestShift(KktSaleCommon):
         self._sell_unbuildable()
         self.register.action_close_shift()
         self.assertEqual(self._get_last_document()['receiptQuantity'], 1)
+
+    def test_it_closes_whatever_keeps_its_documents_from_the_ofd(self):
+        """They wait, and the report says how many, and since which day."""
+        receipt = self._sell([(self.frame, 1)]).kkt_receipt_ids
+        self.register.delivery_ids.sudo().write(
+            {'hold_cause': 'refused', 'hold_reason': "no such rate", 'hold_receipt_id': receipt.id}
+        )
+        self.register.ofd_id.breaker_id.mode = 'forced_open'
+        self.assertTrue(self._finish_session()['successful'])
+        self.assertEqual(self._get_documents()[-1], ('shift_close', 3, 1, 0))
+        document, day = self._get_last_document(), self.register._get_day()
+        self.assertEqual(
+            (document['notTransmittedDocumentsQuantity'], document['notTransmittedDocumentsDateTime']),
+            (2, timegm(day.timetuple())),
+        )
+        self.assertEqual(set(self.register.receipt_ids.mapped('state')), {'pending'})
 
     def test_receipts_count_from_one_in_each_shift(self):
         self._sell([(self.frame, 1)])

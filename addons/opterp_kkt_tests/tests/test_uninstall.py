@@ -22,6 +22,10 @@ class TestUninstall(KktSaleCommon):
         self._sell([(self.frame, 1)])
         self._assert_refused("waiting 1, rejected 0")
 
+    def test_refused_while_a_report_on_a_shift_waits(self):
+        self.register.action_close_shift()
+        self._assert_refused("waiting 1, rejected 0")
+
     def test_refused_while_a_rejected_receipt_is_not_handled(self):
         _order, receipt = self._sell_unbuildable()
         self._assert_refused("waiting 0, rejected 1")

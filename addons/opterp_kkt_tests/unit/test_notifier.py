@@ -31,6 +31,10 @@ def heard(listener, seconds=60.0):
     return names
 
 
+def has_crons(_dbname):
+    return True
+
+
 def sessions(listener):
     with listener.cursor() as cursor:
         cursor.execute(SESSIONS)
@@ -38,47 +42,63 @@ def sessions(listener):
 
 
 def test_crons_hear_of_each_call_over_one_connection(postgres, listener):
-    notifier = Notifier(postgres.maintenance)
-    notifier.call_in(0.0, "shop")
+    notifier = Notifier(postgres.maintenance, has_crons, 0.0)
+    notifier.call("shop")
     assert heard(listener) == ["shop"]
-    notifier.call_in(0.0, "shop")
+    notifier.call("shop")
     assert heard(listener) == ["shop"]
     assert len(sessions(listener)) == 1
 
 
-def test_calls_that_are_still_to_come_serve_all_who_ask(postgres, listener, monkeypatch):
+def test_one_call_serves_all_who_ask_before_it(postgres, listener, monkeypatch):
     all_asked = threading.Event()
-
-    class LateTimer(threading.Timer):
-        def run(self):
-            all_asked.wait(60)
-            super().run()
-
-    monkeypatch.setattr(sys.modules[Notifier.__module__], "Timer", LateTimer)
-    notifier = Notifier(postgres.maintenance)
+    monkeypatch.setattr(sys.modules[Notifier.__module__], "sleep", lambda _seconds: all_asked.wait(60))
+    notifier = Notifier(postgres.maintenance, has_crons, 0.05)
     for _ in range(20):
-        notifier.call_in(0.0, "shop")
-    notifier.call_in(0.0, "other")
+        notifier.call("shop")
+    notifier.call("other")
     all_asked.set()
     assert sorted(heard(listener)) == ["other", "shop"]
 
 
+def test_a_thread_that_ended_is_replaced(postgres, listener, monkeypatch):
+    monkeypatch.setattr(threading, "excepthook", lambda _raised: None)
+    notifier = Notifier(postgres.maintenance, {"shop": True}.__getitem__, 0.0)
+    notifier.call("none")  # a KeyError
+    notifier._thread.join()
+    notifier.call("shop")
+    assert heard(listener) == ["shop"]
+
+
 def test_a_connection_that_postgresql_ended_is_replaced(postgres, listener):
-    notifier = Notifier(postgres.maintenance)
-    notifier.call_in(0.0, "shop")
+    notifier = Notifier(postgres.maintenance, has_crons, 0.0)
+    notifier.call("shop")
     assert heard(listener) == ["shop"]
     for pid in sessions(listener):
         listener.cursor().execute("SELECT pg_terminate_backend(%s, 5000)", [pid])
-    notifier.call_in(0.0, "shop")
+    notifier.call("shop")
+    assert heard(listener) == ["shop"]
+
+
+def test_crons_are_due_before_they_hear_of_it(postgres, listener):
+    due = []
+    Notifier(postgres.maintenance, lambda dbname: due.append((dbname, heard(listener, 0.0))) or True, 0.0).call("shop")
+    assert heard(listener) == ["shop"]
+    assert due == [("shop", [])]
+
+
+def test_a_database_without_crons_is_not_called(postgres, listener):
+    notifier = Notifier(postgres.maintenance, lambda dbname: dbname != "bare", 0.0)
+    notifier.call("bare")
+    notifier.call("shop")
     assert heard(listener) == ["shop"]
 
 
 def test_without_postgresql_nothing_is_raised(postgres, monkeypatch):
-    raised = []
+    raised, tried = [], threading.Semaphore(0)
     monkeypatch.setattr(threading, "excepthook", raised.append)
-    before = set(threading.enumerate())
-    Notifier({**postgres.maintenance, "port": 1}).call_in(0.05, "shop")
-    calls = set(threading.enumerate()) - before
-    for call in calls:
-        call.join()
-    assert calls and not raised
+    notifier = Notifier({**postgres.maintenance, "port": 1}, lambda _dbname: tried.release() or True, 0.0)
+    for _call in range(2):
+        notifier.call("shop")
+        assert all(tried.acquire(timeout=60) for _attempt in range(2))
+    assert not raised
