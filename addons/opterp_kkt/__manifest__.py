@@ -34,6 +34,7 @@
         'wizard/kkt_receipt_handle_views.xml',
         'views/kkt_alarm_views.xml',
         'views/kkt_dashboard_views.xml',
+        'views/kkt_start_views.xml',
         'views/kkt_menus.xml',
     ],
     'demo': [

@@ -42,6 +42,11 @@ def valid_on(code: int, day: date, of_earlier_sale: bool = False) -> bool:
     return bool(rate) and rate.first_day <= day and (of_earlier_sale or day <= rate.last_day)
 
 
+def ordinary(day: date) -> list[int]:
+    """The codes that prices of that day have, not those of what is calculated from an advance."""
+    return [code for code, rate in RATES.items() if valid_on(code, day) and (not rate.percent or rate.calculated != code)]
+
+
 def amount(total: int, code: int) -> int | None:
     """Tag 1200: the VAT in a sum, half a kopeck up; None where the code has none."""
     percent = RATES[code].percent

@@ -1,5 +1,7 @@
 from odoo import api, fields, models
 
+from ..core import vat
+
 VAT_RATES = [
     ('11', "22 %"),
     ('2', "10 %"),
@@ -36,3 +38,22 @@ class AccountTax(models.Model):
         for tax in self:
             rate = BY_PERCENT.get(tax.amount) if tax.amount_type == 'percent' else None
             tax.kkt_vat_rate = tax.kkt_vat_rate or rate
+
+    @api.model
+    def _kkt_get_unusable(self, company, day):
+        """A domain: taxes of a company that no receipt of that day may state."""
+        usable = [str(code) for code in vat.RATES if vat.valid_on(code, day)]
+        return [('company_id', '=', company.id), ('amount_type', '!=', 'group'), ('kkt_vat_rate', 'not in', usable)]
+
+    @api.model
+    def _kkt_find_problem(self, company, day):
+        """Of the goods that the company's points of sale offer, the first one whose tax receipts can't state that day."""
+        unusable = self._kkt_get_unusable(company, day)
+        product = self.env['product.template'].search([('available_in_pos', '=', True), ('taxes_id', 'any', unusable)], limit=1)
+        if product:
+            return self.env._(
+                "The tax %(tax)s of %(product)s, and maybe of others, has no VAT rate that a receipt may state today. Set it on"
+                " the tax.",
+                tax=product.taxes_id.filtered_domain(unusable)[:1].name,
+                product=product.name,
+            )

@@ -30,6 +30,8 @@ KINDS = {
     'crons': Kind("Delivery does not run", 'kkt.ofd', patience=timedelta(minutes=5), mailed=True),  # a first run may be under way
     'redis': Kind("Redis missing", 'kkt.ofd', patience=timedelta(minutes=5)),
     'shift': Kind("Shift open for long", 'kkt.register'),
+    'disk': Kind("Disk nearly full", 'kkt.ofd', mailed=True),
+    'drive': Kind("Fiscal drive ends", 'kkt.register', mailed=True),
     'breaker': Kind("OFD cut off", 'kkt.circuit.breaker', patience=timedelta(minutes=15)),
 }
 
@@ -37,7 +39,7 @@ KINDS = {
 class KktAlarm(models.Model):
     """Something that a person has to look at, from when the watch (`kkt.watch`) sees its cause until the cause is gone.
 
-        cause seen ──patience──> told: an activity for each fiscal administrator, an e-mail for serious kinds
+        cause seen ──patience──> told: an activity for each of those who are told, an e-mail for serious kinds
                                   │ ↺ facts change: the activities say so; the level rises: told again
         cause gone ───────────────┴──> the alarm and its open activities are removed
 
@@ -57,6 +59,7 @@ class KktAlarm(models.Model):
     level = fields.Integer(required=True, readonly=True, help="Of receipts that wait: 1 an hour, 2 a day, 3 25 days, 4 30 days.")
     told_level = fields.Integer(readonly=True, default=0, help="Zero while the cause may still pass by itself.")
     facts = fields.Json(readonly=True)
+    breaker_mode = fields.Char(compute='_compute_breaker_mode')
     first_seen = fields.Datetime("Since", required=True, readonly=True)
     last_seen = fields.Datetime(required=True, readonly=True)
     activity_ids = fields.One2many('mail.activity', 'kkt_alarm_id', readonly=True)
@@ -80,6 +83,12 @@ class KktAlarm(models.Model):
         for alarm in self:
             texts = alarm._get_texts()
             alarm.update({'record_name': alarm._get_record().display_name, **texts._asdict()})
+
+    @api.depends('facts')
+    def _compute_breaker_mode(self):
+        """Of a breaker's alarm, what is the matter with it: which button helps depends on that."""
+        for alarm in self:
+            alarm.breaker_mode = (alarm.facts or {}).get('mode')
 
     def action_open(self):
         """Open the record that is concerned."""
@@ -140,16 +149,27 @@ class KktAlarm(models.Model):
     # -- notifying ---------------------------------------------------------------------------------------------------------
 
     def _notify(self):
-        """Give each fiscal administrator an activity per alarm, and one e-mail about all serious ones."""
+        """Give each of those who are told an activity per alarm, and one e-mail about all serious ones."""
         if not self:
             return
-        for user in self.env.ref('opterp_kkt.group_fiscal_admin').sudo().all_user_ids.filtered('active'):
-            own = self.filtered(lambda alarm: not alarm.company_id or alarm.company_id in user.company_ids)  # noqa: B023
+        for user, own in self._get_readers().items():
             own._schedule_activities(user)
             own.filtered(lambda alarm: KINDS[alarm.kind].mailed)._send_mail(user)
         for alarm in self.with_context(lang='en_US'):
             alarm.told_level = alarm.level
             _logger.warning("Alarm (%s, level %s): %s", alarm.kind, alarm.level, alarm._get_texts().happened)
+
+    def _get_readers(self):
+        """Who is told of which alarms: the people that a company has chosen, else its fiscal administrators."""
+        readers = {}
+        admins = self.env.ref('opterp_kkt.group_fiscal_admin').sudo().all_user_ids
+        companies = self.env['res.company'].sudo().search([])  # pylint: disable=no-search-all
+        for alarm in self:
+            for company in alarm.company_id or companies:
+                people = company.sudo().kkt_alarm_user_ids or admins
+                for user in people.filtered(lambda user: user.active and company in user.company_ids):  # noqa: B023
+                    readers[user] = readers.get(user, self.browse()) | alarm
+        return readers
 
     def _schedule_activities(self, user):
         there = self.activity_ids.filtered(lambda activity: activity.user_id == user)

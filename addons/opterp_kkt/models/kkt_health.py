@@ -139,6 +139,26 @@ class KktHealth(models.AbstractModel):
         return found
 
     @api.model
+    def _summarize(self, registers):
+        """Why what waits of these registers did not go when a person had it delivered, and when it is tried next.
+
+        What stands in the way of several is said once.
+        """
+        found = {}
+        for row in self._get_queues(registers.ids):
+            condition = row['head_id'] and (health.obstacle(row) or _get_next_step(row))
+            if condition and condition not in ('sending', 'due'):
+                register, ofd = registers.browse(row['register_id']), self.env['kkt.ofd'].browse(row['ofd_id'])
+                words = [
+                    self._get_headline(register, ofd, condition),
+                    *self._get_next_texts(row, condition, self.env['kkt.receipt']),
+                ]
+                found.setdefault(" ".join(words), []).append(register.name)
+        if len(registers) == 1:
+            return list(found)
+        return [f"{', '.join(names[:3])}{' …' if len(names) > 3 else ''}: {words}" for words, names in found.items()]
+
+    @api.model
     def _describe(self, register, row, condition, head):
         """What stands in the way, then what is known of the queue's head; nothing while all goes its way."""
         if not condition or (condition in ('sending', 'due') and not head.last_outcome and row['age'] < health.LATE):

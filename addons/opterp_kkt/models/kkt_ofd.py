@@ -5,6 +5,7 @@ from ..transports import PROTOCOLS, Endpoint, Outcome, open_transport
 
 KEPT = {
     'address_version',
+    'answered_at',
     'breaker_id',
     'credentials',
     'former_of_id',
@@ -69,6 +70,12 @@ class KktOfd(models.Model):
     former_version = fields.Integer(readonly=True, copy=False)
     paused_until = fields.Datetime(readonly=True, copy=False)
     pause_reason = fields.Text(readonly=True, copy=False)
+    answered_at = fields.Datetime(
+        "Last Test Passed",
+        readonly=True,
+        copy=False,
+        help="When it answered as an OFD that accepts us. Forgotten when address or credentials change.",
+    )
     breaker_id = fields.Many2one('kkt.circuit.breaker', "Circuit Breaker", required=True, ondelete='restrict', copy=False)
     breaker_condition = fields.Selection(related='breaker_id.condition')
     register_ids = fields.One2many('kkt.register', 'ofd_id')
@@ -154,6 +161,7 @@ class KktOfd(models.Model):
                     **vals,
                     'paused_until': False,
                     'pause_reason': False,
+                    'answered_at': False,
                     'settings_version': ofd.settings_version + 1,
                     'address_version': ofd.address_version + moved,
                 }
@@ -191,32 +199,49 @@ class KktOfd(models.Model):
         finally:
             transport.close()
         good = answer.outcome is Outcome.ABSENT
+        self.sudo().answered_at = good and self.env.cr.now()
+        if answer.device:
+            self.sudo().register_ids._learn_of_drive(answer.device)
         return {
             'type': 'ir.actions.client',
             'tag': 'display_notification',
             'params': {
                 'type': 'success' if good else 'danger',
                 'title': self._describe(answer),
-                'message': self._describe_good(answer) if good else answer.message,
+                'message': self._describe_test(answer, good),
                 'sticky': not good or bool(answer.device),
             },
         }
 
-    def _describe_good(self, answer):
-        """How fast it was, what it took of what is no secret, and what a register says of itself."""
-        credentials = self.sudo().credentials or {}
-        taken = [
-            f"{self._describe_credentials([name])[0]} {credentials[name]}"
-            for name in self._get_credential_names()
-            if name in credentials and not self._is_secret(name)
+    def _describe_test(self, answer, good):
+        """Where we asked, how long that took, with what, and what came back; of a register, what it says of itself."""
+        status = answer.http_status and not answer.message.startswith("HTTP") and f"HTTP {answer.http_status}"
+        values = {
+            'url': self.url,
+            'time': round(1000 * answer.duration),
+            'answer': ", ".join(filter(None, [status, answer.message])) or self.env._("nothing"),
+        }
+        texts = [
+            self.env._("%(url)s answered in %(time)s ms.", **values)
+            if good
+            else self.env._("%(url)s, after %(time)s ms: %(answer)s.", **values),
+            self._describe_shown(),
+            answer.device and self._describe_device(answer.device),
         ]
-        return " ".join(
-            [
-                self.env._("Answered in %s ms.", round(1000 * answer.duration)),
-                *([self.env._("Accepted: %s.", ", ".join(taken))] if taken else []),
-                *([self._describe_device(answer.device)] if answer.device else []),
-            ]
-        )
+        return " ".join(filter(None, texts))
+
+    def _describe_shown(self):
+        """With which credentials we asked: the values of those alone that are no secret."""
+        credentials = self.sudo().credentials or {}
+        own = {credential.name for credential in PROTOCOLS[self.protocol].credentials}
+        shown = [
+            self._describe_credentials([name])[0] + ("" if self._is_secret(name) else f" {credentials[name]}")
+            for name in self._get_credential_names()
+            if name in own and name in credentials
+        ]
+        if shown:
+            return self.env._("Asked with: %s.", ", ".join(shown))
+        return self.env._("Asked without credentials.")
 
     def _check_may_operate(self):
         """What changes no setting is open to the fiscal administrators of every company that uses the OFD."""

@@ -1,5 +1,5 @@
 import logging
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from uuid import uuid4
 
 import psycopg2
@@ -50,6 +50,7 @@ IMMUTABLE = {
     'payload',
     'protocol',
     'total',
+    'cashier',
     'numbers_follow',
     *FiscalData._fields,
     'queue_number',
@@ -78,7 +79,7 @@ class KktReceipt(models.Model):
 
     What can't be built is `rejected`, without payload and numbers; *Retry* issues it after all. Delivery (`kkt.delivery`) alone
     moves it on, in `queue_number` order; a rejected document leaves that order. What people do about it stands in
-    `kkt_receipt_handling.py`, how it reads in `kkt_receipt_document.py`.
+    `kkt_receipt_handling.py`, how it reads in `kkt_receipt_document.py`, how it is found and summed in `kkt_receipt_listing.py`.
     """
 
     _name = 'kkt.receipt'
@@ -118,9 +119,7 @@ class KktReceipt(models.Model):
         readonly=True, help="The register is elsewhere: it numbers and signs the document when it gets it."
     )
     qr = fields.Char("QR Code Text", readonly=True)
-    currency_id = fields.Many2one(related='company_id.currency_id')
     total = BigInteger("Total in Kopecks", readonly=True)
-    amount_total = fields.Monetary("Total", compute='_compute_amount_total')
 
     attempts = fields.Integer(readonly=True, default=0)
     next_attempt_at = fields.Datetime("Next Try", readonly=True)
@@ -159,7 +158,6 @@ class KktReceipt(models.Model):
     hlc_node = fields.Char("HLC Node", readonly=True)
     hlc_server_time = BigInteger("Acknowledged at", readonly=True, help="The OFD's clock, ms since 1970")
     hlc_drift = fields.Boolean("Stamp Not Merged", readonly=True, help="The till's stamp was malformed or too far ahead.")
-    hlc = fields.Char("HLC", compute='_compute_hlc')
 
     _key_uniq = models.Constraint('unique (idempotency_key)', "There is a receipt with this key already.")
     _order_uniq = models.UniqueIndex(
@@ -219,22 +217,6 @@ class KktReceipt(models.Model):
         tries = self.env['kkt.delivery']._get_number('poison_tries')
         for receipt in self:
             receipt.may_be_sent_anew = receipt.state == 'pending' and receipt.in_doubt and receipt.failures >= tries
-
-    @api.depends('total')
-    def _compute_amount_total(self):
-        for receipt in self:
-            receipt.amount_total = receipt.total / 100
-
-    @api.depends('hlc_local_time', 'hlc_logical_counter', 'hlc_node')
-    def _compute_hlc(self):
-        for receipt in self:
-            moment = datetime.fromtimestamp(receipt.hlc_local_time / 1000, UTC)
-            receipt.hlc = (
-                f"{moment:%Y-%m-%d %H:%M:%S}.{receipt.hlc_local_time % 1000:03d}Z"
-                f" +{receipt.hlc_logical_counter} {receipt.hlc_node}"
-                if receipt.hlc_node
-                else False
-            )
 
     def _get_stamps(self):
         return [hlc.Timestamp(each.hlc_local_time, each.hlc_logical_counter, each.hlc_node) for each in self if each.hlc_node]

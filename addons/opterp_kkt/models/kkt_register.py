@@ -75,7 +75,9 @@ class KktRegister(models.Model):
         help="Who numbers and signs the documents.",
     )
     ofd_id = fields.Many2one('kkt.ofd', "OFD", required=True, check_company=True, ondelete='restrict', tracking=True)
-    taxation_system = fields.Selection(TAXATION_SYSTEMS, required=True, default='1', help="Tag 1055.")
+    taxation_system = fields.Selection(
+        TAXATION_SYSTEMS, required=True, default=lambda self: self.env.company.kkt_taxation_system, help="Tag 1055."
+    )
     retail_address = fields.Char("Address of Settlements", required=True, help="Tag 1009.")
     retail_place = fields.Char("Place of Settlements", required=True, help="Tag 1187: the shop's name, or its site.")
     tz = fields.Selection(_tz_get, "Time Zone", required=True, default='Europe/Moscow', help="Documents show the local time.")

@@ -98,6 +98,7 @@ class KktRegister(models.Model):
             result['rejected'] and self.env._("Rejected by the OFD: %s.", result['rejected']),
             result['waiting'] and self.env._("Still waiting: %s.", result['waiting']),
             result['busy'] and self.env._("Another worker is delivering at this moment."),
+            *(self.env['kkt.health'].sudo()._summarize(self.sudo()) if result['waiting'] else ()),
         ]
         return {
             'type': 'ir.actions.client',

@@ -32,6 +32,8 @@ class KktRegister(models.Model):
     )
     user_property_value = fields.Char("Its Value", help="Tag 1086.")
     check_list = fields.Html(compute='_compute_check_list', compute_sudo=True)
+    registration_number_problem = fields.Char(compute='_compute_number_problems', compute_sudo=True)
+    fiscal_drive_number_problem = fields.Char(compute='_compute_number_problems', compute_sudo=True)
 
     @api.depends(
         'registration_number',
@@ -54,6 +56,13 @@ class KktRegister(models.Model):
             register.check_list = bool(problems) and Markup('<ul class="mb-0">%s</ul>') % Markup().join(
                 Markup('<li>%s</li>') % problem for problem in problems
             )
+
+    @api.depends('registration_number', 'serial_number', 'fiscal_drive_number', 'driver', 'company_id.vat')
+    def _compute_number_problems(self):
+        """What is wrong with what is being typed in, at its field."""
+        for register in self:
+            register.registration_number_problem = register.registration_number and register._get_registration_number_problem()
+            register.fiscal_drive_number_problem = register.fiscal_drive_number and register._get_fiscal_drive_problem()
 
     @api.constrains('registration_number', 'serial_number')
     def _check_registration_number(self):

@@ -1,7 +1,5 @@
 from odoo import models
 
-from ..core import vat
-
 
 class KktRegister(models.Model):
     """What a shop has to put right before its point of sale can give receipts, beside what they say of the register itself.
@@ -30,18 +28,4 @@ class KktRegister(models.Model):
         """Of the goods that this point of sale offers, the first one whose tax receipts can't state today."""
         if not self.pos_config_id:
             return None
-        today = self._get_day()
-        usable = [str(code) for code in vat.RATES if vat.valid_on(code, today)]
-        unusable = [
-            ('company_id', '=', self.company_id.id),
-            ('amount_type', '!=', 'group'),
-            ('kkt_vat_rate', 'not in', usable),
-        ]
-        product = self.env['product.template'].search([('available_in_pos', '=', True), ('taxes_id', 'any', unusable)], limit=1)
-        if product:
-            return self.env._(
-                "The tax %(tax)s of %(product)s, and maybe of others, has no VAT rate that a receipt may state today. Set it on"
-                " the tax.",
-                tax=product.taxes_id.filtered_domain(unusable)[:1].name,
-                product=product.name,
-            )
+        return self.env['account.tax']._kkt_find_problem(self.company_id, self._get_day())

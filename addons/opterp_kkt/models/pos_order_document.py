@@ -17,7 +17,11 @@ class PosOrder(models.Model):
 
     def _kkt_get_references(self, operation_type):
         origin = self._kkt_get_refunded_receipts().filtered(lambda receipt: receipt.operation_type == SALE)
-        return {'pos_order_id': self.id, 'refunded_receipt_id': operation_type == REFUND and origin[:1].id}
+        return {
+            'pos_order_id': self.id,
+            'cashier': self._kkt_get_cashier(),
+            'refunded_receipt_id': operation_type == REFUND and origin[:1].id,
+        }
 
     def _kkt_get_refunded_receipts(self):
         return self.lines.refunded_orderline_id.order_id.kkt_receipt_ids

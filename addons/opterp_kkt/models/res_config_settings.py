@@ -5,6 +5,7 @@ class ResConfigSettings(models.TransientModel):
     _inherit = 'res.config.settings'
 
     pos_kkt_register_id = fields.Many2one(related='pos_config_id.kkt_register_id')
+    kkt_alarm_user_ids = fields.Many2many(related='company_id.kkt_alarm_user_ids', readonly=False)
     pos_kkt_check_list = fields.Html(related='pos_kkt_register_id.check_list')
 
     def action_open_kkt_register(self):

@@ -1,5 +1,5 @@
 from odoo.exceptions import ValidationError
-from odoo.tests import tagged
+from odoo.tests import Form, tagged
 
 from odoo.addons.opterp_kkt.core.registration_number import complete
 
@@ -45,6 +45,18 @@ class TestMasterData(KktSaleCommon):
         self.register.write({**device, 'registration_number': '0000000005008570'})
         self._assert_refused("the number is 0000000005008570", registration_number='0000000005008571')
         self._assert_refused("0000000005008570 don't fit", serial_number='000000000003')
+
+    def test_a_wrong_number_is_told_while_it_is_typed_in(self):
+        right = self.register.registration_number
+        form = Form(self.register)
+        form.registration_number = right[:-1]
+        self.assertRegex(form.registration_number_problem, "has 16 digits")
+        form.fiscal_drive_number = '8710000100000001'
+        self.assertRegex(form.fiscal_drive_number_problem, "start with 9999")
+        with self.assertRaises(ValidationError):
+            form.save()
+        form.registration_number, form.fiscal_drive_number = right, self.register.fiscal_drive_number
+        self.assertFalse(form.registration_number_problem or form.fiscal_drive_number_problem)
 
     def test_wrong_registration_number_of_before(self):
         right = self.register.registration_number

@@ -301,7 +301,7 @@ class TestOfd(KktCommon, TransactionCase):
             shown = self._test_connection(url, TOKEN)
         self.assertEqual(shown['type'], 'success', shown)
         self.assertFalse(shown['sticky'])
-        self.assertRegex(shown['message'], r"^Answered in [0-9]+ ms\.$")
+        self.assertRegex(shown['message'], rf"^{url} answered in [0-9]+ ms\. Asked with: Token\.$")
 
     def test_connection_to_a_register_tells_what_it_is_and_what_differs(self):
         self.env.company.vat = '7700123459'
@@ -325,9 +325,11 @@ class TestOfd(KktCommon, TransactionCase):
             wrong = self._test_connection(f'{url}/possystem/v5', **{**values, 'password': "wr0ng"})
             astray = self._test_connection(url, **values)
         self.assertEqual((shown['type'], shown['title']), ('success', "The register answers and accepts our credentials"))
-        self.assertRegex(shown['message'], r"^Answered in [0-9]+ ms\. Accepted: Login kkt, Group Code shop-1\.$")
-        self.assertEqual((wrong['type'], wrong['message']), ('danger', "12: Неверный логин или пароль"))
-        self.assertEqual((astray['type'], astray['message']), ('danger', "HTTP 404, application/json"))
+        asked = r"Asked with: Login kkt, Password, Group Code shop-1\."
+        self.assertRegex(shown['message'], rf"^{url}/possystem/v5 answered in [0-9]+ ms\. {asked}$")
+        self.assertEqual([wrong['type'], astray['type']], ['danger', 'danger'])
+        self.assertRegex(wrong['message'], rf"^{url}/possystem/v5, after [0-9]+ ms: .*12: Неверный логин или пароль\. {asked}$")
+        self.assertRegex(astray['message'], rf"^{url}, after [0-9]+ ms: HTTP 404, application/json\. {asked}$")
         self.assertNotIn(TOKEN, str([shown, wrong, astray]))
 
     def test_an_emulated_register_sends_nothing_to_a_real_one(self):
@@ -364,4 +366,5 @@ class TestOfd(KktCommon, TransactionCase):
             pass
         shown = self._test_connection(url)  # where it was, nobody listens now
         self.assertEqual(shown['type'], 'danger')
+        self.assertRegex(shown['message'], rf"^{url}, after [0-9]+ ms: .*refused.* Asked without credentials\.$")
         self.assertIn("can't be reached", shown['title'])

@@ -113,3 +113,9 @@ def test_calculated_rates():
         11: 12,
         12: 12,
     }
+
+
+def test_rates_that_prices_have():
+    assert vat.ordinary(FIRST_OF_2026) == [2, 5, 6, 7, 8, 11]
+    assert vat.ordinary(date(2025, 12, 31)) == [1, 2, 5, 6, 7, 8]
+    assert vat.ordinary(date(2024, 12, 31)) == [1, 2, 5, 6]
