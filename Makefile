@@ -6,7 +6,7 @@ python := .run/venv/bin/python
 
 export ONLY PROTOCOL
 
-.PHONY: help setup demo test run poc report proofs nemesis till bench clean
+.PHONY: help setup demo test run poc report proofs nemesis till pictures bench clean
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
 
@@ -39,6 +39,9 @@ nemesis: setup ## faults of all kinds while the tills sell: SEED=7 MINUTES=2 REG
 till: setup ## faults of all kinds while cashiers sell in Chromium: SEED=7 MINUTES=2
 	@$(during) sh -c 'docker/database.sh template && exec $(python) addons/opterp_kkt_tests/poc/till_nemesis \
 		$(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES))'
+
+pictures: setup ## the manual's pictures, in docs/pictures
+	@$(during) sh -c 'docker/database.sh template && exec $(python) addons/opterp_kkt_tests/pictures.py'
 
 bench: setup ## side-by-side measurements
 	@$(during) sh -c 'docker/database.sh template && exec $(python) addons/opterp_kkt_tests/bench'

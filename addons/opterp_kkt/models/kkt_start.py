@@ -125,18 +125,19 @@ class KktStart(models.AbstractModel):
     @api.model
     def _get_ofd_step(self, company):
         ofds = self.env['kkt.ofd'].search([('company_id', 'in', (company.id, False)), ('former_of_id', '=', False)])
+        rows = [self._get_ofd_row(ofd) for ofd in ofds]
+        return {'done': any(row['done'] for row in rows), 'ofds': rows}
+
+    @api.model
+    def _get_ofd_row(self, ofd):
+        """One that has taken documents where it is now needs no test."""
+        taken = [('sent_to_id', '=', ofd.id), ('sent_version', '=', ofd.address_version), ('state', '=', 'delivered')]
         return {
-            'done': any(ofd.answered_at for ofd in ofds),
-            'ofds': [
-                {
-                    'id': ofd.id,
-                    'name': ofd.name,
-                    'url': ofd.url,
-                    'credentials': ofd.credentials_set or False,
-                    'done': bool(ofd.answered_at),
-                }
-                for ofd in ofds
-            ],
+            'id': ofd.id,
+            'name': ofd.name,
+            'url': ofd.url,
+            'credentials': ofd.credentials_set or False,
+            'done': bool(ofd.answered_at or self.env['kkt.receipt'].search(taken, limit=1, order='id DESC')),
         }
 
     @api.model

@@ -126,7 +126,8 @@ export class KktStart extends Component {
     }
 
     get command() {
-        return EMULATOR + (this.state.url.match(/:(\d+)\/?$/)?.[1] || "8080");
+        const url = this.state.steps.ofd.ofds[0]?.url || this.state.url;
+        return EMULATOR + (url.match(/:(\d+)\/?$/)?.[1] || "8080");
     }
 }
 
