@@ -1,6 +1,6 @@
 # Part of OPTERP KKT. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
-"""An administrator's bad day, in Chromium against a live server: the OFD is cut off, Redis gone, a register held, a document refused;
-and back to where all is well, by what the pages offer alone. Screenshots are among the logs.
+"""An administrator in Chromium on a bad day, against a live server: the OFD is cut off, Redis gone, a register held, a document
+refused; and back to where all is well, by what the pages offer alone. Screenshots are among the logs.
 """
 
 import pytest
