@@ -15,6 +15,7 @@ from . import (
     kkt_health,
     kkt_metrics,
     kkt_ofd,
+    kkt_ofd_callback,
     kkt_ofd_credentials,
     kkt_ofd_device,
     kkt_receipt,

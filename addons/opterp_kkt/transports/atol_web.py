@@ -78,6 +78,7 @@ class AtolWeb:
     is_register = True
     keeps_shifts = False
     names_buyer = False
+    calls_back = False
     credentials = (Credential("login", "Login", secret=False), Credential("password", "Password"))
 
     def __init__(self, endpoint: Endpoint):

@@ -122,6 +122,7 @@ class Transport(Protocol):
     is_register: bool  # what answers there is a register: it numbers and signs what it gets (`Answer.fiscal_data`)
     keeps_shifts: bool  # … and opens and closes its shifts by itself: no reports on them are sent
     names_buyer: bool  # each receipt names who gets it, the shop itself where the buyer did not say
+    calls_back: bool  # given the credential `callback_url`, it calls there when it has done with a document
     credentials: tuple[Credential, ...]  # that it can use
 
     @staticmethod

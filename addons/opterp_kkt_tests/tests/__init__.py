@@ -2,6 +2,7 @@ from . import (
     test_bad_input,
     test_baskets,
     test_breaker_model,
+    test_callback,
     test_cloud,
     test_contact,
     test_correction,
