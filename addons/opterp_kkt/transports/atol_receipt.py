@@ -2,8 +2,8 @@
 
 Names and codes as in clients of it (github.com/ili/atol-online, github.com/anthonyaxenov/atol-online, ReadyScript's
 `AtolOnlineV5`; the rates since 2025, `internet` and `timezone` in github.com/sushi-market/atol-online-sdk). Not verified against
-the real service. Kinds of goods and measures (tags 1212, 2108) have the format's own numbers there. `cashless_payments` (tag 1234,
-of `sum`, `method`, `id` and `additional_info`) is not sent: no document of ours states it, and tag 1236 has no approved values.
+the real service. Kinds of goods and measures (tags 1212, 2108) have the format's own numbers there. `cashless_payments` (1234) is
+not sent: no document of ours states it, and tag 1236 has no approved values.
 """
 
 from datetime import UTC, datetime, timedelta
