@@ -93,6 +93,7 @@ class AtolOnline:
     is_register = True
     keeps_shifts = True
     names_buyer = True
+    commands = ()
     calls_back = True
     credentials = (
         Credential("login", "Login", secret=False),

@@ -6,6 +6,7 @@ from . import (
     test_cloud,
     test_contact,
     test_correction,
+    test_counter,
     test_dashboard,
     test_document,
     test_employees,
