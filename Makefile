@@ -31,10 +31,10 @@ report: poc ## the proofs, and their report kept in docs/POC_REPORT.md, to be co
 proofs: setup ## everything at full length: SLOW, FULL, many seeds (an hour and more)
 	@SLOW=1 FULL=1 $(during) docker/test.sh all
 
-nemesis: setup ## faults of all kinds while the tills sell: SEED=7 MINUTES=2 REGISTERS=4 RATE=4 KINDS="KIND …"
+nemesis: setup ## faults of all kinds while the tills sell: SEED=7 MINUTES=2 REGISTERS=4 RATE=4 KINDS="KIND …" PROTOCOL=atol_web
 	@$(during) sh -c 'docker/database.sh template && exec $(python) addons/opterp_kkt_tests/poc/nemesis \
 		$(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES)) $(if $(REGISTERS),--registers $(REGISTERS)) \
-		$(if $(RATE),--rate $(RATE)) $(if $(KINDS),--only $(KINDS))'
+		$(if $(RATE),--rate $(RATE)) $(if $(KINDS),--only $(KINDS)) $(if $(PROTOCOL),--protocol $(PROTOCOL))'
 
 till: setup ## faults of all kinds while cashiers sell in Chromium: SEED=7 MINUTES=2
 	@$(during) sh -c 'docker/database.sh template && exec $(python) addons/opterp_kkt_tests/poc/till_nemesis \

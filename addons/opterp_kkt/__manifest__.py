@@ -19,6 +19,7 @@
         'views/kkt_shift_report.xml',
         'views/kkt_shift_views.xml',
         'views/kkt_correction_views.xml',
+        'views/kkt_cash_move_views.xml',
         'views/kkt_register_views.xml',
         'views/kkt_ofd_views.xml',
         'views/kkt_circuit_breaker_event_views.xml',

@@ -17,14 +17,14 @@ from datetime import UTC, datetime
 
 import harness.product  # noqa: F401  (the product's package without Odoo)
 from harness import judge
+from harness.keys import by_our_keys
 from harness.processes import RUN, ProcessDied, wait_until
-from harness.receivers import connect, get_receiver
+from harness.receivers import connect, get_address, get_breaker, get_receiver
 from harness.report import Scenario
 from harness.shop import UNFINISHED, read_receipts
 from harness.stack import Database, Emulator, Odoo, environment_dsn
 from harness.till import Client, RpcError, Till
 from opterp_kkt.transports import PROTOCOLS
-from opterp_kkt.transports.atol_web import get_uuid
 
 CASHIER = {"login": "kassir", "password": "kassir"}
 TILLS = ("demo_pos_1", "demo_pos_2")
@@ -107,12 +107,12 @@ class Demo:
         admin, breakers = Client(self.odoo), []
         for number, (ofd, name) in enumerate(zip(self.ofds, TILLS, strict=True), 1):
             [register] = admin.call("kkt.register", "search", [("pos_config_id", "=", self.record(name))])
-            breakers.append(connect(admin, register, ofd, self.protocol, number))
+            breakers.append(get_breaker(admin, connect(admin, register, ofd.url, self.protocol, number)))
         return breakers[0]
 
     def _connect_ofd(self, ofd: int) -> int:
         if not self.is_usual:
-            url = self.ofds[0].url.replace("http://", PROTOCOLS[self.protocol].schemes[0])
+            url = get_address(self.protocol, 1, self.ofds[0].url)
             Client(self.odoo).call("kkt.ofd", "write", [ofd], {"protocol": self.protocol, "url": url})
         return self.database.value("SELECT breaker_id FROM kkt_ofd WHERE id = %s", ofd)
 
@@ -178,11 +178,8 @@ class Demo:
             )
 
     def _get_history(self, receipts=()) -> list[dict]:
-        """What all of them got, by our keys: others know a document by what follows from its key, or by its numbers."""
-        own = {get_uuid(receipt.key, 0): receipt.key for receipt in receipts}
-        own |= {f"{receipt.register}/{receipt.fd_number}": receipt.key for receipt in receipts}
-        history = judge.merged({ofd.url: ofd.history() for ofd in self.ofds})
-        return [request | {"key": own.get(request["key"], request["key"]), "epoch": request["epoch"] or 0} for request in history]
+        """What all of them got, by our keys."""
+        return by_our_keys(judge.merged({ofd.url: ofd.history() for ofd in self.ofds}), receipts)
 
     # -- what came of it -------------------------------------------------------------------------------------------------
 

@@ -1,1 +1,1 @@
-from . import health, metrics
+from . import callback, health, metrics

@@ -149,7 +149,7 @@ class KktOfd(models.Model):
     def write(self, vals):
         """Whoever changes how the OFD is reached wants it tried at once, and nothing more sent as it was before."""
         self._check_kept(vals)
-        if not {*ADDRESS, *self._get_credential_names()} & set(vals):
+        if not {*ADDRESS, 'calls_back', *self._get_credential_names()} & set(vals):
             return super().write(vals)
         for ofd in self:
             moved = any(name in vals and vals[name] != ofd[name] for name in ADDRESS)

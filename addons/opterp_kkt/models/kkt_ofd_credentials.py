@@ -100,8 +100,9 @@ class KktOfd(models.Model):
 
     def _forget_credentials(self, vals):
         """They were given for another address: whoever answers at this one is not to learn them, but what is typed in anew."""
-        forgotten = [name for name in self.sudo().credentials or {} if not vals.get(name)]
-        self.sudo().credentials = False
+        given = self.sudo().credentials or {}
+        forgotten = [name for name in self._get_credential_names() if name in given and not vals.get(name)]
+        self.sudo().credentials = self._renew_address(vals)
         if forgotten:
             self.message_post(
                 body=self.env._(

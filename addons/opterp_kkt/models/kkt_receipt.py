@@ -309,9 +309,7 @@ class KktReceipt(models.Model):
             'state': 'pending',
             'last_error': False,
             'queue_number': place.queue_number,
-            'hlc_local_time': place.stamp.local_time,
-            'hlc_logical_counter': place.stamp.logical_counter,
-            'hlc_node': place.stamp.node,
+            **{f'hlc_{name}': part for name, part in place.stamp._asdict().items()},
             'hlc_drift': place.drifted,
             'total': document.get('totalSum'),
             'numbers_follow': fiscal_data is None,
@@ -327,6 +325,7 @@ class KktReceipt(models.Model):
                     place.stamp,
                     document,
                     place.numbers.moment.utcoffset() // timedelta(hours=1),
+                    on_paper=register.printed_by == 'register',
                 )
             ),
         }

@@ -77,7 +77,7 @@ class KktReceipt(models.Model):
             'paper_width': paper_width,
             'lines': self._get_printed_lines(paper_width),
             **({'hlc': stamp} if self.hlc_node else {}),
-            **({'is_copy': True} if self.print_count else {}),
+            **({'is_copy': True} if self.print_count or self._is_printed_by_register() else {}),
         }
 
     def _get_printed_lines(self, paper_width):
@@ -115,7 +115,7 @@ class KktReceipt(models.Model):
 
     def _get_sheet(self, paper_width):
         """For the printed page: one sheet, as long as its lines need."""
-        is_copy = self.print_count > 1 or self.pos_order_id.sudo().nb_print > 0
+        is_copy = self.print_count > 1 or self.pos_order_id.sudo().nb_print > 0 or self._is_printed_by_register()
         lines = [*self._get_paper(paper_width, is_copy), *self._get_reference(paper_width)]
         return {'height': get_height(lines), 'slip': as_slip(lines, paper_width)}
 

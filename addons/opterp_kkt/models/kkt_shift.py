@@ -97,8 +97,11 @@ class KktShift(models.Model):
     def _open(self, register, cashier):
         """Open a shift of a register that has none open.
 
+        Whoever has opened one since this transaction began has written the register's row: then Odoo tries all of it again.
+
         :raises DocumentError: what its report can't state; no shift is opened then
         """
+        self.env.cr.execute("SELECT FROM kkt_register WHERE id = %s FOR NO KEY UPDATE", [register.id])
         with self.env.cr.savepoint():
             opened = self.create(
                 {'register_id': register.id, 'fiscal_drive_number': register.fiscal_drive_number, 'opened_by': cashier}

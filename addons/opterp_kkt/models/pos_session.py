@@ -2,7 +2,9 @@ from odoo import models
 
 
 class PosSession(models.Model):
-    """Opening a session of a point of sale opens the shift of its register if it is closed, closing the session closes it."""
+    """Opening a session of a point of sale opens the shift of its register if it is closed, closing the session closes it. A
+    register on the counter is told of cash that is put in or taken out.
+    """
 
     _inherit = 'pos.session'
 
@@ -23,6 +25,23 @@ class PosSession(models.Model):
         if self.state == 'closed':
             self._kkt_get_register()._close_shift_of_session(self._kkt_get_cashier())
         return result
+
+    def try_cash_in_out(self, _type, amount, *reason):
+        # EXTENDS 'point_of_sale'
+        result = super().try_cash_in_out(_type, amount, *reason)
+        for session in self.filtered('cash_journal_id'):
+            session._kkt_move_cash(amount if _type == 'in' else -amount)
+        return result
+
+    def delete_cash_in_out(self, absl_id, partner_id):
+        # EXTENDS 'point_of_sale': what the register has counted is counted back
+        amount = self.env['account.bank.statement.line'].browse(absl_id).amount
+        result = super().delete_cash_in_out(absl_id, partner_id)
+        self._kkt_move_cash(-amount)
+        return result
+
+    def _kkt_move_cash(self, amount):
+        self.env['kkt.cash.move'].sudo()._enter(self._kkt_get_register(), self, amount, self._kkt_get_cashier())
 
     def _kkt_get_register(self):
         return self.env['kkt.register'].sudo().search([('pos_config_id', '=', self.config_id.id)])

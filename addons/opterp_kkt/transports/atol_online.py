@@ -7,7 +7,8 @@
 Sources: clients (github.com/ili/atol-online; Mygento's `ErrorCode` for Magento) and a table of errors made from the service's
 document (`API_atol_online_v4.pdf`, version 5.15, page 63, as kept in Vlsv's `StatusErrorConstants`): error 33, an `external_id`
 that is known, brings the `uuid` of its document; 34, not known yet; 30, no such uuid; a document that ended with `fail` needs
-another `external_id`. Not verified against the real service.
+another `external_id`. It POSTs its report to a `service.callback_url` that it was given. Its v4 (FFD 1.05) is
+not spoken: a document here, its paper and the counters are those of FFD 1.2. Not verified against the real service.
 """
 
 import json
@@ -33,6 +34,7 @@ from .http import HttpTransport, read_answer
 from .wire import Reply
 
 CHECK_AGAIN = 3.0  # s: a register in the cloud has a queue
+CHECK_ANYWAY = 15.0  # s: it calls when it has done, and a call may get lost
 KNOWN, LATER, NO_SUCH_UUID = 33, 34, 30
 NOT_TAKEN = {  # errors of a POST, by code: the document was not registered, but for those that leave it open
     0: Outcome.UNKNOWN, 1: Outcome.UNKNOWN, 50: Outcome.UNKNOWN,
@@ -82,7 +84,8 @@ class AtolOnline:
     registered. The token is kept for the process. Others ask for their own, one request a day: a transport knows neither
     database nor Redis, and a secret more in either would cost more than that.
 
-    The payload keeps the request's text, which is what is sent behind the `external_id`, beside what it was made of.
+    The payload keeps the request's text, which is what is sent behind the `external_id`, beside what it was made of. Where it is
+    to call is no part of that: a secret is in that address, and the payload is read by people.
     """
 
     label = "ATOL Online (v5)"
@@ -90,6 +93,8 @@ class AtolOnline:
     is_register = True
     keeps_shifts = True
     names_buyer = True
+    commands = ()
+    calls_back = True
     credentials = (
         Credential("login", "Login", secret=False),
         Credential("password", "Password"),
@@ -100,9 +105,13 @@ class AtolOnline:
         self._login, self._password, group = (endpoint.credentials.get(name, "") for name in ("login", "password", "group_code"))
         self._url, self._group = endpoint.url.rstrip("/"), quote(group, safe="")
         self._account = (self._url, self._login, self._password)
+        callback = endpoint.credentials.get("callback_url", "")
+        self._service = f'"service":{to_text({"callback_url": callback})},' if callback else ""
         self._timeout = endpoint.timeout
         self._exchange = Exchange(
-            endpoint, [self._password], find_fault(endpoint) or ("" if group else "The group code is missing.")
+            endpoint,
+            [self._password, callback, callback.rpartition("/")[2]],
+            find_fault(endpoint) or ("" if group else "The group code is missing."),
         )
 
     @staticmethod
@@ -151,14 +160,17 @@ class AtolOnline:
 
     def _post(self, document: Document, number: int, ends: float) -> Answer:
         kept = json.loads(document.payload)
-        body = f'{{"external_id":"{get_uuid(document.idempotency_key, number)}",{kept["request"][1:]}'
+        external_id = get_uuid(document.idempotency_key, number)
+        body = f'{{"external_id":"{external_id}",{self._service}{kept["request"][1:]}'
         return self._call(f"{self._group}/{kept['operation']}", ends, lambda reply: read_registered(reply, number), body)
 
     def _ask(self, document: Document, latest: Try, ends: float) -> Answer:
         contents = self.decode(document.payload)
         external_id = get_uuid(document.idempotency_key, latest.number)
         path = f"{self._group}/report/{quote(latest.uuid, safe='')}"
-        return self._call(path, ends, lambda reply: read_report(reply, contents, latest, external_id))
+        answer = self._call(path, ends, lambda reply: read_report(reply, contents, latest, external_id))
+        waits = self._service and answer.outcome is Outcome.PROCESSING
+        return replace(answer, retry_after=CHECK_ANYWAY) if waits else answer
 
     # -- token -----------------------------------------------------------------------------------------------------------
 

@@ -1,9 +1,9 @@
 """Our documents as receipts of ATOL Online, protocol v5 (FFD 1.2): what a register in the cloud is told to fiscalise.
 
 Names and codes as in clients of it (github.com/ili/atol-online, github.com/anthonyaxenov/atol-online, ReadyScript's
-`AtolOnlineV5`). Not verified against the real service: the rates since 2025, `internet` and `timezone`. Kinds of goods and
-measures (tags 1212, 2108) have the format's own numbers there. `cashless_payments` (tag 1234) is not sent: no document of ours
-states it, and the values of tag 1236 are not approved.
+`AtolOnlineV5`; the rates since 2025, `internet` and `timezone` in github.com/sushi-market/atol-online-sdk). Not verified against
+the real service. Kinds of goods and measures (tags 1212, 2108) have the format's own numbers there. `cashless_payments` (1234) is
+not sent: no document of ours states it, and tag 1236 has no approved values.
 """
 
 from datetime import UTC, datetime, timedelta

@@ -11,6 +11,7 @@ from .base import Contents
 
 OPERATIONS = {1: "sell", 2: "sellReturn", 3: "buy", 4: "buyReturn"}  # tag 1054
 REPORTS = {"shift_open": "openShift", "shift_close": "closeShift"}
+COMMANDS = {"report_x": "reportX", "copy": "printFnDocument", "cash_in": "cashIn", "cash_out": "cashOut"}
 TAXATION = {1: "osn", 2: "usnIncome", 4: "usnIncomeOutcome", 16: "esn", 32: "patent"}  # tag 1055
 PAYMENTS = {  # tags 1031, 1081, 1215, 1216, 1217
     "cashTotalSum": "cash",
@@ -51,10 +52,21 @@ def to_task(contents: Contents) -> dict:
         "taxationType": TAXATION[document["appliedTaxationType"]],
         **(_get_correction(document) if correction else {}),
         **_get_buyer(document),
+        **({} if contents.on_paper else {"electronically": True}),
         "items": [*map(_get_position, document["items"]), *_get_attributes(document)],
         "payments": [{"type": name, "sum": to_roubles(document[field])} for field, name in PAYMENTS.items() if document[field]]
         or [{"type": "cash", "sum": 0}],
         "total": to_roubles(document["totalSum"]),
+    }
+
+
+def to_command(name: str, cashier: str = "", kopecks: int = 0, fd_number: int = 0) -> dict:
+    """The task for what is no document: names as in `Transport.commands`."""
+    return {
+        "type": COMMANDS[name],
+        **_get_cashier({"operator": cashier}),
+        **({"cashSum": to_roubles(kopecks)} if kopecks else {}),
+        **({"fiscalDocumentNumber": fd_number} if fd_number else {}),
     }
 
 

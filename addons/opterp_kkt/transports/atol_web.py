@@ -22,7 +22,7 @@ import requests
 from ..core.ffd import to_text
 from ..core.fiscal_data import FiscalData
 from ..core.qr import qr_text
-from .atol_task import closing_before, to_task
+from .atol_task import closing_before, to_command, to_task
 from .base import Answer, Contents, Credential, Device, Document, Endpoint, Outcome
 from .exchange import HEADERS, WEB, Exchange, describe_page, find_fault, json_object
 from .http import HttpTransport, read_answer
@@ -78,6 +78,8 @@ class AtolWeb:
     is_register = True
     keeps_shifts = False
     names_buyer = False
+    commands = ("report_x", "copy", "cash_in", "cash_out")
+    calls_back = False
     credentials = (Credential("login", "Login", secret=False), Credential("password", "Password"))
 
     def __init__(self, endpoint: Endpoint):
@@ -93,12 +95,14 @@ class AtolWeb:
     def encode(contents: Contents) -> str:
         """See `Transport.encode`; KeyError for what the driver has no name for."""
         made_of = json.loads(HttpTransport.encode(contents))
-        return to_text({"contents": made_of, "task": to_text(to_task(contents))})
+        kept = {"contents": made_of, "task": to_text(to_task(contents))}
+        return to_text(kept if contents.on_paper else {**kept, "on_paper": False})
 
     @staticmethod
     def decode(payload: str) -> Contents:
         """See `Transport.decode`."""
-        return HttpTransport.decode(to_text(json.loads(payload)["contents"]))
+        kept = json.loads(payload)
+        return replace(HttpTransport.decode(to_text(kept["contents"])), on_paper=kept.get("on_paper", True))
 
     def send(self, document: Document) -> Answer:
         """See `Transport.send`."""
@@ -121,10 +125,19 @@ class AtolWeb:
         """Ask the register about itself; see `Transport.check`."""
         ends, uuid = monotonic() + self._timeout, str(uuid4())
         body = to_text({"uuid": uuid, "request": [{"type": name} for name in INQUIRIES]})
+        return self._await(body, uuid, ends, read_device)
+
+    def command(self, uuid: str, name: str, **facts) -> Answer:
+        """See `Transport.command`."""
+        body = to_text({"uuid": uuid, "request": [to_command(name, **facts)]})
+        return self._await(body, uuid, monotonic() + self._timeout, read_done)
+
+    def _await(self, body: str, uuid: str, ends: float, read) -> Answer:
+        """What became of tasks that a person waits for."""
         answer = self._attempt("POST", body, ends, lambda reply: read_queued(reply, uuid))
         while answer.outcome is Outcome.PROCESSING and monotonic() < ends - POLL:
             sleep(POLL)
-            answer = self._attempt("GET", uuid, ends, read_device)
+            answer = self._attempt("GET", uuid, ends, read)
         return answer
 
     def close(self) -> None:
@@ -151,7 +164,7 @@ class AtolWeb:
 
         def read(reply):
             results.extend(get_results(reply))
-            return read_results(reply, HttpTransport.decode(to_text(json.loads(document.payload)["contents"])))
+            return read_results(reply, self.decode(document.payload))
 
         answer = self._attempt("GET", get_uuid(document.idempotency_key, number), ends, read)
         return Told(number, answer, any(result.get("errorCode") in SHIFT_EXPIRED for result in results))
@@ -224,6 +237,20 @@ def read_device(reply: Reply) -> Answer:
         return replace(_read_error(reply, failed), outcome=Outcome.UNABLE)
     parts = {name: part for fact in facts for name, part in fact.items() if isinstance(part, dict)}
     return Answer(Outcome.ABSENT, reply.status, device=_describe_device(parts))
+
+
+def read_done(reply: Reply) -> Answer:
+    """The outcome of a command. A task that ended with an error was not done."""
+    results = get_results(reply)
+    if not results:
+        return _read_missing(reply)
+    status = results[-1].get("status")
+    if status in ("wait", "inProgress"):
+        return Answer(Outcome.PROCESSING, reply.status, "the register is busy", retry_after=CHECK_AGAIN)
+    if status in ("error", "interrupted", "canceled"):
+        answer = _read_error(reply, results[-1])
+        return answer if answer.outcome is Outcome.UNABLE else replace(answer, outcome=Outcome.REFUSED)
+    return Answer(Outcome.ACCEPTED if status == "ready" else Outcome.UNKNOWN, reply.status, get_words(results[-1]))
 
 
 def get_results(reply: Reply) -> list[dict]:

@@ -63,6 +63,7 @@ class Contents:
     hlc: Timestamp
     document: dict
     utc_offset: int | None = None  # hours, of the register's local time
+    on_paper: bool = True  # whether a register that prints what it fiscalises is to print it
 
 
 @dataclass(frozen=True)
@@ -122,6 +123,8 @@ class Transport(Protocol):
     is_register: bool  # what answers there is a register: it numbers and signs what it gets (`Answer.fiscal_data`)
     keeps_shifts: bool  # … and opens and closes its shifts by itself: no reports on them are sent
     names_buyer: bool  # each receipt names who gets it, the shop itself where the buyer did not say
+    commands: tuple[str, ...]  # what else the register does: report_x, copy, cash_in, cash_out; then it has `command`, and prints
+    calls_back: bool  # given the credential `callback_url`, it calls there when it has done with a document
     credentials: tuple[Credential, ...]  # that it can use
 
     @staticmethod
@@ -140,6 +143,9 @@ class Transport(Protocol):
 
     def check(self) -> Answer:
         """Ask for a key that can't exist. ABSENT is good; `message` has the words of what answered, or of what failed."""
+
+    def command(self, uuid: str, name: str, **facts) -> Answer:
+        """Have the register do what is no document, once under this uuid. ACCEPTED: it did; UNABLE: another uuid may pass."""
 
     def close(self) -> None:
         """Let the connection go; the next call opens another."""

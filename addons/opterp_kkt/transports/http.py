@@ -41,6 +41,8 @@ class HttpTransport:
     is_register = False
     keeps_shifts = False
     names_buyer = False
+    commands = ()
+    calls_back = False
     credentials = (Credential("token", "Token", in_header=True),)
 
     def __init__(self, endpoint: Endpoint):

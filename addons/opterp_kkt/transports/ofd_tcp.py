@@ -44,6 +44,8 @@ class OfdTcp:
     is_register = False
     keeps_shifts = False
     names_buyer = False
+    commands = ()
+    calls_back = False
     credentials = ()
 
     def __init__(self, endpoint: Endpoint):

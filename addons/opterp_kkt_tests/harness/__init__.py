@@ -6,7 +6,8 @@ nursery    Odoo processes that are there at once
 stack      the servers of a shop: PostgreSQL, Redis, Odoo, the OFD emulator, and clocks that are wrong
 till       what the POS browser does, without the browser
 shop       a whole shop for one proof: stack and tills together, and the verdict over what happened
-receivers  registers that are no emulated ones of ours, by protocol
+keys       whose document it is that another protocol's receiver got
+receivers  OFDs and registers that are no emulated ones of ours, by protocol
 proxy      the network between the deliverers and the OFD
 traffic    tills that never give up: sales and refunds by RPC, sent again when an answer was lost
 hands      the people of a shop, who press what its pages offer

@@ -169,9 +169,22 @@ def records_are_fenced(notes: Notes) -> list[str]:
 
 
 def sent_as_claimed(notes: Notes, history: History) -> list[str]:
-    """I4: the OFD gets a document at most as often as it was claimed, by the same epoch."""
-    claims = Counter((note["row"]["idempotency_key"], note["row"]["delivery_epoch"]) for note in notes if is_claim(note))
-    sent = Counter((request["key"], request["epoch"]) for request in history if request["method"] == "POST")
+    """I4: the OFD gets a document at most as often as it was claimed, by the same epoch if it is told.
+
+    A register elsewhere is sent a key that it may know to hear of it, and then another one; so only what it took anew counts.
+    """
+    told = {request["key"] for request in history if request["epoch"] is not None}
+    claims = Counter(
+        (key, note["row"]["delivery_epoch"] if key in told else None)
+        for note in notes
+        if is_claim(note) and (key := note["row"]["idempotency_key"])
+    )
+    sent = Counter(
+        (request["key"], request["epoch"])
+        for request in history
+        if request["method"] == "POST"
+        and (request["epoch"] is not None or request["outcome"] not in ("duplicate", "unauthorized"))
+    )
     return [
         f"key {key} was sent {count} times by epoch {epoch}, which claimed it {claims[key, epoch]} times"
         for (key, epoch), count in sent.items()

@@ -129,12 +129,13 @@ def barrier(database: Database):
 
 
 class Breaker:
-    """The breaker of the shop's OFD, at the hands of an administrator."""
+    """The breaker of the OFD that the shop's first till delivers to, at the hands of an administrator."""
 
     def __init__(self, shop: Shop, host: Odoo):
         self._database = shop.database
         self._client = Client(host)
-        self._id = self._client.first("kkt.ofd", [], ["breaker_id"])["breaker_id"][0]
+        register = self._client.first("kkt.register", [("pos_config_id", "=", shop.configs()[0])], ["ofd_id"])
+        self._id = self._client.call("kkt.ofd", "read", [register["ofd_id"][0]], ["breaker_id"])[0]["breaker_id"][0]
 
     def write(self, **values):
         self._client.call("kkt.circuit.breaker", "write", [self._id], values)

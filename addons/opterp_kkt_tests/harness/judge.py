@@ -96,11 +96,11 @@ def accepted_exactly_once(history: History, receipts: Iterable[Receipt]) -> list
 
 
 def bytes_never_change(history: History) -> list[str]:
-    """I2: a key is always sent with the same bytes, so the OFD never sees a conflict."""
+    """I2: a key is always sent with the same bytes, so the OFD never sees a conflict. A key is what the receiver knows it by."""
     sent = defaultdict(set)
     for request in history:
         if request["method"] == "POST" and request.get("sha256"):
-            sent[request["key"]].add(request["sha256"])
+            sent[request.get("sent_as") or request["key"]].add(request["sha256"])
     return [
         f"key {key} was sent with {len(contents)} different contents" for key, contents in sent.items() if len(contents) > 1
     ] + [f"conflict: key {request['key']} at request {request['seq']}" for request in history if request["outcome"] == "conflict"]
@@ -143,10 +143,15 @@ def one_in_flight(history: History, guards_were_lost: bool = False) -> list[str]
             violations += [
                 f"register {register}: {_words(request)} arrived while {_words(other)} was under way"
                 for _end, other in under_way
-                if other["key"] != request["key"] and not (guards_were_lost and other["epoch"] != request["epoch"])
+                if other["key"] != request["key"] and not (guards_were_lost and _may_be_anothers(request, other))
             ]
             under_way.append((_end(request, requests[position + 1 :]), request))
     return violations
+
+
+def _may_be_anothers(request: dict, other: dict) -> bool:
+    """Whether another holder may have sent it; most receivers are not told who sends."""
+    return request["epoch"] is None or request["epoch"] != other["epoch"]
 
 
 def _by_register(history: History) -> dict[str, History]:
@@ -180,8 +185,18 @@ def epochs_never_fall(history: History) -> list[str]:
     return [
         f"register {register}: FD {after['fd_number']} accepted from epoch {after['epoch']} after epoch {before['epoch']}"
         for register, accepted in first_acceptances(history).items()
-        for before, after in pairwise(accepted)
+        for before, after in pairwise(request for request in accepted if request["epoch"] is not None)
         if after["epoch"] < before["epoch"]
+    ]
+
+
+def recorded_as_fiscalised(history: History, receipts: Iterable[Receipt]) -> list[str]:
+    """I2: what was delivered has the numbers here that its drive gave it."""
+    given = {request["key"]: (request["register"], request["fd_number"]) for request in history if is_acceptance(request)}
+    return [
+        f"{receipt} was fiscalised as FD {given[receipt.key][1]} of {given[receipt.key][0]}"
+        for receipt in receipts
+        if receipt.state == "delivered" and given.get(receipt.key) not in (None, (receipt.register, receipt.fd_number))
     ]
 
 
@@ -431,7 +446,12 @@ def by_queue(history: History, receipts: Iterable[Receipt]) -> tuple[History, li
     """The same with a register's id and places in its queue instead of drives and FD numbers, for a shop in which drives move."""
     queues = {receipt.key: (str(receipt.queue[0]), receipt.queue[1]) for receipt in receipts}
     moved = [
-        request | ({"register": queues[request["key"]][0], "fd_number": queues[request["key"]][1]} if request["register"] else {})
+        request
+        | (
+            {"register": queues[request["key"]][0], "fd_number": queues[request["key"]][1]}
+            if request["register"] or request["method"] == "POST"
+            else {}
+        )
         if request["key"] in queues
         else request
         for request in history

@@ -8,6 +8,7 @@ from contextlib import ExitStack
 
 from harness import judge
 from harness.judge import Receipt
+from harness.keys import by_our_keys
 from harness.processes import wait_until
 from harness.stack import TEMPLATE, Database, Emulator, Odoo, Postgres, Redis
 from harness.till import Client, Till
@@ -199,6 +200,9 @@ class Shop:
 
     def violations(self, guards_were_lost: bool = False, other: judge.History = ()) -> list[str]:
         """Judge the shop at rest, with the history of its `other` OFD, if it has one; see `judge`."""
-        orders = self.paid_orders()
-        history = judge.merged({"the OFD": self.ofd.history(), "the other OFD": other})
-        return judge.violations(history, self.receipts(), orders, guards_were_lost)
+        orders, receipts = self.paid_orders(), self.receipts()
+        history = by_our_keys(judge.merged({"the OFD": self.ofd.history(), "the other OFD": other}), receipts)
+        return [
+            *judge.violations(history, receipts, orders, guards_were_lost),
+            *judge.recorded_as_fiscalised(history, receipts),
+        ]

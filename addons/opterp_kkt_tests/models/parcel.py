@@ -16,6 +16,8 @@ class Parcel:
     is_register = False
     keeps_shifts = False
     names_buyer = False
+    commands = ()
+    calls_back = False
     credentials = (Credential('login', "Login", secret=False), Credential('password', "Password"))
 
     @staticmethod

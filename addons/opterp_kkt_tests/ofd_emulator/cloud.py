@@ -10,8 +10,11 @@ from __future__ import annotations
 
 import hashlib
 import re
+import threading
 import time
+import urllib.request
 import zlib
+from contextlib import suppress
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -31,12 +34,14 @@ CONDITIONS = {  # orders -> their defaults
     "fails": None,  # the error that each document ends with: type, code, text
     "stated": {},  # what differs in the payload that is told
     "groups": None,  # that the account has; None: any
+    "calls": True,  # where it is told to, when it has done
 }
 SNO = {"osn", "usn_income", "usn_income_outcome", "esn", "patent"}
 METHODS = {"full_prepayment", "prepayment", "advance", "full_payment", "partial_payment", "credit", "credit_payment"}
 RATES = {f"vat{rate}" for rate in ("0", "5", "7", "10", "20", "22", "105", "107", "110", "120", "122")} | {"none"}
 MEASURES = {0, 10, 11, 12, 20, 21, 22, 30, 31, 32, 40, 41, 42, 50, 51, 70, 71, 72, 73, 80, 81, 82, 83, 255}
 DAY, MOMENT = r"\d\d\.\d\d\.\d{4}", r"\d\d\.\d\d\.\d{4} \d\d:\d\d:\d\d"
+CALL_AFTER = 0.1  # s
 
 
 class NotValid(Exception):
@@ -116,6 +121,7 @@ class Cloud:
             words = f"В системе существует чек с external_id : {known.key} и group_code: {group}"
             return _error(400, 33, words, "duplicate", "wait", uuid=uuid), {}
         facts = self._carry_out(_get_receipt(request), group, uuid)
+        self._call_back(request.payload, self._get_report(group, uuid, request.key, facts["results"]))
         answer = {"uuid": uuid, "status": "wait", "error": None, "timestamp": _now()}
         return Answer(200, to_json(answer), "accepted" if facts.get("accepted") else "queued"), facts
 
@@ -157,8 +163,27 @@ class Cloud:
             return _error(400, 30, f'Передан некорректный UUID : "{uuid}"', "lookup_miss", "fail")
         if time.time() * 1000 < record.arrived + self._is["queue_for"] * 1000:
             return _error(200, 34, "Состояние чека не найдено. Попробуйте позднее.", "lookup_hit", "wait", uuid=uuid)
-        facts = {"uuid": uuid, "error": None, "payload": None, "group_code": group, "external_id": record.key}
-        return Answer(200, to_json({**facts, **record.results[-1], "timestamp": _now()}), "lookup_hit")
+        return Answer(200, to_json(self._get_report(group, uuid, record.key, record.results)), "lookup_hit")
+
+    def _get_report(self, group, uuid, key, results):
+        facts = {"uuid": uuid, "error": None, "payload": None, "group_code": group, "external_id": key}
+        return {**facts, **results[-1], "timestamp": _now()}
+
+    def _call_back(self, request, report):
+        """Tell what became of a document when it has waited, if an address was given. Once; nobody's answer is awaited."""
+        service = request.get("service")
+        address = service.get("callback_url") if isinstance(service, dict) else None
+        if address and self._is["calls"]:
+            timer = threading.Timer(self._is["queue_for"] + CALL_AFTER, call, (address, to_json(report)))
+            timer.daemon = True
+            timer.start()
+
+
+def call(address: str, body: bytes) -> None:
+    """Nobody waits for what comes of it."""
+    request = urllib.request.Request(address, body, {"Content-Type": "application/json; charset=utf-8"})
+    with suppress(OSError, ValueError), urllib.request.urlopen(request, timeout=10):
+        pass
 
 
 def get_drive(group: str) -> str:

@@ -31,6 +31,7 @@ NAMES = {
     "paymentType": {"cash", "electronically", "prepaid", "credit", "other"},
     "tax": {f"vat{rate}" for rate in ("0", "5", "7", "10", "20", "22", "105", "107", "110", "120", "122")} | {"none"},
 }
+COMMANDS = {"reportX", "printFnDocument", "cashIn", "cashOut"}  # what is no document
 CONDITIONS = {  # orders -> their defaults
     "paper": True,
     "cover_open": False,
@@ -47,6 +48,7 @@ ERRORS = {
     45: "Открыта крышка",
     68: "Смена превысила 24 часа",
     121: "Исчерпан ресурс хранения ФН",
+    123: "Документ не найден в ФН",
     73: "Смена закрыта - операция невозможна",
     83: "Смена открыта - операция невозможна",
     13: "Некорректный параметр",
@@ -80,7 +82,7 @@ class Register:
     def describe(self, request: Request) -> dict[str, Any]:
         """The small fields of a request that the history keeps."""
         task = (_get_tasks(request) or [{}])[-1]
-        total = task.get("total")
+        total = task.get("total", task.get("cashSum"))
         return {
             "method": request.method,
             "key": request.key,
@@ -119,7 +121,10 @@ class Register:
         try:
             if refused:
                 raise TaskError(13, ERRORS[13])
-            result = self._inquire(task["type"]) if str(task["type"]).startswith("get") else self._fiscalise(task, earlier, facts)
+            if str(task["type"]).startswith("get"):
+                result = self._inquire(task["type"])
+            else:
+                result = self._obey(task) if task["type"] in COMMANDS else self._fiscalise(task, earlier, facts)
         except TaskError as error:
             code, words = error.args
             return {"status": "error", "errorCode": code, "errorDescription": words}
@@ -139,6 +144,16 @@ class Register:
                     return result["result"]["type"], result["result"]["fiscalParams"]
         return "closeShift", {"fiscalDocumentNumber": 0, "shiftNumber": 0, "fiscalReceiptNumber": 0}
 
+    def _obey(self, task):
+        """Print, and count cash."""
+        self._check_condition(task["type"], True)
+        number = task.get("fiscalDocumentNumber")
+        if task["type"] == "printFnDocument" and number not in {record.fd_number for record in self._history.tasks.values()}:
+            raise TaskError(123, ERRORS[123])
+        if task["type"].startswith("cash") and not _number(task["cashSum"]) > 0:
+            raise TaskError(13, f"{ERRORS[13]}: cashSum")
+        return {"type": task["type"], "isOnPaper": True}
+
     def _fiscalise(self, task, earlier, facts):
         kind, last = self._get_last(earlier)
         is_open = kind != "closeShift"
@@ -157,7 +172,9 @@ class Register:
             "accepted": True, "fd_number": number, "register": self._drive, "server_time": int(time.time() * 1000),
             "ofd_id": params["fiscalDocumentSign"],
         }  # fmt: skip
-        return {"type": task["type"], "fiscalParams": params, "warnings": {"notPrinted": bool(self._is["not_printed"])}}
+        printed = not (self._is["not_printed"] or task.get("electronically"))
+        warnings = {"notPrinted": bool(self._is["not_printed"])}
+        return {"type": task["type"], "fiscalParams": params, "warnings": warnings, "isOnPaper": printed}
 
     def _check_condition(self, kind, is_open):
         for wrong, code in (
@@ -165,10 +182,10 @@ class Register:
             (not self._is["paper"], 44),
             (self._is["cover_open"], 45),
             (self._is["drive_full"], 121),
-            (self._is["shift_expired"] and kind != "closeShift", 68),
+            (self._is["shift_expired"] and kind not in {*COMMANDS, "closeShift"}, 68),
             (kind == "openShift" and is_open, 83),
             (kind == "closeShift" and not is_open, 73),
-            (kind not in {*SETTLEMENTS, "openShift", "closeShift"}, 13),
+            (kind not in {*SETTLEMENTS, *COMMANDS, "openShift", "closeShift"}, 13),
         ):
             if wrong:
                 raise TaskError(code, ERRORS.get(code, "Ошибка"))

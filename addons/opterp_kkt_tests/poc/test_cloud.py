@@ -97,15 +97,49 @@ def test_a_document_that_is_not_ours_holds(cloud, report):
         assert len([record for record in shop.ofd.history() if record["accepted"]]) == 1
 
 
+def have_it_call(till):
+    """The service is given an address of the till's host. Return the OFD."""
+    admin = Client(till.odoo)
+    admin.call("ir.config_parameter", "set_param", "web.base.url", till.odoo.url)
+    [ofd] = admin.call("kkt.ofd", "search", [("protocol", "=", "atol_online")])
+    admin.call("kkt.ofd", "write", [ofd], {"calls_back": True})
+    return ofd
+
+
+def count_calls(shop):
+    return sum(host.log.read_text(errors="replace").count('"POST /kkt/callback/*** HTTP/1.1" 204') for host in shop.hosts)
+
+
+@pytest.mark.at_length
+def test_it_calls_when_it_has_done_and_calls_may_get_lost(cloud, report):
+    shop, till = cloud
+    with report.scenario("A register in the cloud: it calls back") as scenario:
+        have_it_call(till)
+        shop.ofd.cloud(queue_for=5)
+        orders = [till.sell() for _number in range(3)]
+        shop.settle()
+        wait_until(lambda: count_calls(shop) == 3, 60, "a call for each")
+        shop.ofd.cloud(calls=False)
+        orders.append(till.sell())
+        shop.settle()
+        assert count_calls(shop) == 3
+        asked = sum(record["outcome"] == "lookup_hit" for record in shop.ofd.history())
+        scenario.figure(f"{len(orders)} receipts, {count_calls(shop)} calls, asked {asked} times")
+        assert_once_and_in_order(shop, orders)
+
+
 @pytest.mark.at_length
 def test_no_secret_is_on_a_page_or_in_the_log(cloud, report):
     shop, till = cloud
     with report.scenario("A register in the cloud: secrets"):
+        ofd = have_it_call(till)
         orders = [till.sell()]
         shop.settle()
+        wait_until(lambda: count_calls(shop) == 1, 60, "its call")
         admin = Client(till.odoo)
-        [ofd] = admin.call("kkt.ofd", "search", [("protocol", "=", "atol_online")])
         told = repr(admin.call("kkt.ofd", "read", [ofd])) + repr(admin.call("kkt.ofd", "action_test_connection", [ofd]))
         logs = "".join(host.log.read_text(errors="replace") for host in shop.hosts)
-        assert PASSWORD not in told + logs
+        address = shop.database.value("SELECT credentials->>'callback_url' FROM kkt_ofd WHERE id = %s", ofd)
+        for secret in (PASSWORD, address.rpartition("/")[2]):
+            assert secret not in told + logs
         assert_once_and_in_order(shop, orders)

@@ -3,9 +3,12 @@
 fiscalises each receipt once and in order, when answers get lost after fiscalisation, when it is busy and when the paper ends.
 """
 
+from contextlib import suppress
+
 import pytest
 from harness.processes import wait_until
 from harness.receivers import get_receiver, open_elsewhere
+from harness.till import Client, RpcError
 
 DRIVE = get_receiver("atol_web", 1).drive
 SETTLED = """
@@ -13,6 +16,9 @@ SETTLED = """
       FROM kkt_receipt r JOIN kkt_register g ON g.id = r.register_id AND g.fiscal_drive_number = %s
      ORDER BY r.queue_number
 """
+WAITING_MOVES = "SELECT count(*) FROM kkt_cash_move WHERE state = 'waiting'"
+WITHOUT_PAPER = "SELECT count(*) FROM kkt_cash_move WHERE last_error LIKE '44:%%'"
+BESIDE = ("cashIn", "cashOut", "printFnDocument", "reportX")
 TYPES = {"receipt": "sell", "shift_open": "openShift", "shift_close": "closeShift"}
 
 
@@ -89,3 +95,53 @@ def test_an_answer_about_another_document_holds(counter, report):
         waits = "SELECT count(*) FROM kkt_receipt WHERE state = 'pending'"
         assert shop.database.value(waits) == 1, "the document after it"
         assert count_sales(shop) == 2
+
+
+def done_beside(shop):
+    """What the device did that is no document: type and kopecks."""
+    return [
+        (record["document_type"], record["total_sum"])
+        for record in shop.ofd.history()
+        if record["results"] and record["results"][-1]["status"] == "ready" and record["document_type"] in BESIDE
+    ]
+
+
+def move_cash(till, kind, amount):
+    till.call("pos.session", "try_cash_in_out", till.session_id, kind, amount, "change", False, {"translatedType": kind})
+
+
+def look_again(admin):
+    """What the cron does a minute later; the other one may be at it."""
+    [cron] = admin.call("ir.cron", "search", [("code", "=", "model._cron_do()")])
+    with suppress(RpcError):
+        admin.call("ir.cron", "method_direct_trigger", [cron])
+
+
+@pytest.mark.at_length
+def test_cash_is_counted_once_and_copies_are_printed(counter, report):
+    shop, till = counter
+    with report.scenario("A register on the counter: cash, copies, a report without closing") as scenario:
+        admin = Client(till.odoo)
+        orders = [till.sell()]
+        shop.settle()
+        move_cash(till, "in", 100.5)
+        wait_until(lambda: not shop.database.value(WAITING_MOVES), 120, "the first move")
+        shop.ofd.mode("drop", count=1)  # done, and the answer is lost
+        move_cash(till, "out", 20)
+        wait_until(lambda: len(done_beside(shop)) == 2, 120, "a move whose answer is lost")
+        shop.ofd.device(paper=False)
+        move_cash(till, "in", 7)
+        wait_until(lambda: look_again(admin) or shop.database.value(WITHOUT_PAPER), 300, "a move without paper")
+        shop.ofd.device(paper=True)
+        wait_until(lambda: look_again(admin) or not shop.database.value(WAITING_MOVES), 300, "all moves")
+        [receipt] = admin.call("kkt.receipt", "search", [("pos_order_id", "=", orders[0]["id"])])
+        [register] = admin.call("kkt.register", "search", [("fiscal_drive_number", "=", DRIVE)])
+        for model, button, record in (
+            ("kkt.receipt", "action_print_again", receipt),
+            ("kkt.register", "action_report_x", register),
+        ):
+            assert admin.call(model, button, [record])["params"]["type"] == "success"
+        cash = [("cashIn", 10050), ("cashOut", 2000), ("cashIn", 700)]
+        assert done_beside(shop) == [*cash, ("printFnDocument", None), ("reportX", None)]
+        assert_once_and_in_order(shop, orders)
+        scenario.figure("3 cash moves counted once each, through a lost answer and a paper that ended; a copy; a report X")

@@ -1,21 +1,42 @@
 # Part of OPTERP KKT. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 """The nemesis, one short seed whole; `make nemesis` takes longer ones."""
 
-from poc.nemesis.faults import KINDS, plan
+import os
+
+import pytest
+from poc.nemesis.faults import KINDS, LEFT_OUT, kinds_of, plan
 from poc.nemesis.run import Nemesis, Settings
 
 SEED = 5
 SECONDS = 16.0
 # Those that are over quickly: a stopped process is stopped for longer than its lease.
-KINDS_OF_A_SHORT_RUN = tuple(kind for kind in KINDS if not kind.endswith(("_stopped", "_fenced")))
+TOO_LONG = ("_stopped", "_fenced")
+ELSEWHERE = [protocol for protocol in LEFT_OUT if protocol in (os.environ.get("PROTOCOL") or protocol) and protocol != "http"]
 
 
-def test_a_short_nemesis_finds_nothing(report):
-    with report.scenario(f"nemesis, seed {SEED}") as scenario:
-        result = Nemesis(Settings(SEED, SECONDS, tills=3, kinds=KINDS_OF_A_SHORT_RUN), scenario.step).run()
+def find_nothing(report, protocol, tills, name):
+    kinds = tuple(kind for kind in kinds_of(protocol) if not kind.endswith(TOO_LONG))
+    with report.scenario(name) as scenario:
+        result = Nemesis(Settings(SEED, SECONDS, tills=tills, kinds=kinds, protocol=protocol), scenario.step).run()
         scenario.figure("; ".join(f"{name.strip()} {value}" for name, value in result.figures().items()))
         assert not result.violations, result.story()
         assert result.faults.strikes and result.traffic.sales
+
+
+def test_a_short_nemesis_finds_nothing(report):
+    find_nothing(report, "http", 3, f"nemesis, seed {SEED}")
+
+
+@pytest.mark.at_length
+@pytest.mark.parametrize("protocol", ELSEWHERE)
+def test_nor_over_another_protocol(report, protocol):
+    find_nothing(report, protocol, 2, f"nemesis over {protocol}, seed {SEED}")
+
+
+@pytest.mark.parametrize("protocol", LEFT_OUT)
+def test_what_is_left_out_has_its_reason(protocol):
+    assert set(LEFT_OUT[protocol]) <= set(KINDS) and all(LEFT_OUT[protocol].values())
+    assert not set(kinds_of(protocol)) & set(LEFT_OUT[protocol])
 
 
 def test_a_seed_gives_one_schedule_and_nothing_is_broken_twice_at_once():

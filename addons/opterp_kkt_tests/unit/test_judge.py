@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 import pytest
 from harness import audit, judge
 from harness.judge import Receipt
+from harness.keys import by_our_keys
+from opterp_kkt.transports.atol_web import get_uuid
 
 DRIVE = "9999078900001234"
 
@@ -193,6 +195,59 @@ def test_a_drive_that_moved_is_judged_by_the_queues_of_its_registers():
     assert [(r.register, r.fd_number) for r in queued] == [("7", 1), ("8", 1)] and moved[2]["register"] is None
     wrong = judge.by_queue(history, [receipt(2, queue=(7, 2)), receipt(1, queue=(7, 1))])[0]
     assert judge.in_order(wrong)
+
+
+# --- other protocols -------------------------------------------------------------------------------------------
+
+SIGNED = {"epoch": None, "register": DRIVE}
+WRONG = [{"status": "error", "errorCode": 13}]
+
+
+def test_a_document_is_found_by_what_its_receiver_knows_it_by():
+    first, second = get_uuid("k1", 0), get_uuid("k1", 1)
+    history = [
+        request(1, None, "queued", key=first, results=[{"status": "error", "errorCode": 44}], **SIGNED),
+        request(2, 7, key=second, **SIGNED),
+        request(3, 8, key=f"{DRIVE}/8", **SIGNED),
+        request(4, 9, key="of nobody", **SIGNED),
+    ]
+    ours = by_our_keys(history, [receipt(7, key="k1"), receipt(8, key="k2"), receipt(None, key="k3")])
+    assert [(r["key"], r["sent_as"]) for r in ours] == [
+        ("k1", first),
+        ("k1", second),
+        ("k2", f"{DRIVE}/8"),
+        ("of nobody", "of nobody"),
+    ]
+    assert judge.bytes_never_change(ours) == []
+    again = request(5, 7, "duplicate", key=second, sha256="other", **SIGNED)
+    assert judge.bytes_never_change(by_our_keys([*history, again], [receipt(7, key="k1")])) == [
+        f"key {second} was sent with 2 different contents"
+    ]
+
+
+@pytest.mark.parametrize("results, outcome", [(WRONG, "refused"), ([{"status": "error", "errorCode": 44}], "queued")])
+def test_a_task_that_a_register_took_and_found_wrong_is_refused(results, outcome):
+    [told] = by_our_keys([request(1, None, "queued", key=get_uuid("k1", 0), results=results, **SIGNED)], [receipt(1)])
+    assert told["outcome"] == outcome
+
+
+def test_a_receiver_that_is_told_no_epoch_gets_each_document_once_all_the_same():
+    history = [request(1, 1, epoch=None), request(2, 2, epoch=None), request(3, 3)]
+    receipts = [receipt(1), receipt(2), receipt(3)]
+    assert judge.violations(history, receipts) == []
+    assert "accepted 2 times" in judge.violations([*history, request(4, 1, epoch=None)], receipts)[0]
+    overlapping = [request(1, 1, answered=9000.0, epoch=None), request(2, 2, epoch=None)]
+    assert judge.one_in_flight(overlapping) and not judge.one_in_flight(overlapping, guards_were_lost=True)
+    notes = [holder_note(1), receipt_note("sending")]
+    assert audit.sent_as_claimed(notes, [request(1, 1, epoch=None), request(2, 1, "duplicate", epoch=None)]) == []
+    assert "sent 2 times by epoch None" in audit.sent_as_claimed(notes, [request(1, 1, epoch=None), request(2, 1, epoch=None)])[0]
+
+
+def test_a_document_has_the_numbers_that_its_drive_gave_it():
+    history = [request(1, 5), request(2, 6, "failed")]
+    assert judge.recorded_as_fiscalised(history, [receipt(5), receipt(6, state="pending")]) == []
+    found = judge.recorded_as_fiscalised(history, [receipt(4, key="k5")])
+    assert found == [f"{receipt(4, key='k5')} was fiscalised as FD 5 of {DRIVE}"]
 
 
 def test_a_sale_that_is_refused_is_told_from_a_lost_answer():

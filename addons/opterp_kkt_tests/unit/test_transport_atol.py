@@ -7,6 +7,7 @@ import json
 import time
 from base64 import b64encode
 from contextlib import contextmanager
+from dataclasses import replace
 from uuid import UUID
 
 import pytest
@@ -400,3 +401,60 @@ def test_a_login_with_a_colon_is_misconfigured():
 
 def test_uuids_are_uuids():
     assert UUID(get_uuid(KEY, 3)).version == 5
+
+
+# What is no document.
+
+COMMANDS = [
+    ("report_x", {"cashier": "Иванова А. А."}, {"type": "reportX", "operator": {"name": "Иванова А. А."}}),
+    ("copy", {"fd_number": 2}, {"type": "printFnDocument", "fiscalDocumentNumber": 2}),
+    ("cash_in", {"kopecks": 10050}, {"type": "cashIn", "cashSum": 100.5}),
+    ("cash_out", {"kopecks": 10000}, {"type": "cashOut", "cashSum": 100}),
+]
+UUID_OF_OURS = "11111111-1111-4111-8111-111111111111"
+
+
+def done_by(register):
+    """What came of each task that is no document."""
+    return [(record["document_type"], record["results"][-1]["status"]) for record in register.history() if record["results"]]
+
+
+@pytest.mark.parametrize("name, facts, task", COMMANDS, ids=[name for name, *_others in COMMANDS])
+def test_each_command_is_done_once(register, name, facts, task):
+    with counter(register) as transport:
+        assert transport.send(SALE).outcome is P  # FD 2 to copy
+        answers = [transport.command(UUID_OF_OURS, name, **facts) for _time in range(2)]
+    assert [answer.outcome for answer in answers] == [A, A]
+    assert done_by(register)[1:] == [(task["type"], "ready")]
+    assert len(fiscalised(register)) == 1
+    with meeting(says(201, QUEUED), says(200, b'{"results": [{"status": "ready"}]}'), protocol="atol_web") as (transport, peer):
+        assert transport.command(UUID_OF_OURS, name, **facts).outcome is A
+    assert json.loads(peer.requests[0][2]) == {"uuid": UUID_OF_OURS, "request": [task]}
+
+
+def test_what_a_command_ends_with(register):
+    with counter(register) as transport:
+        register.device(paper=False)
+        assert transport.command(UUID_OF_OURS, "report_x").outcome is UNABLE
+        register.device(paper=True, error_code=148)
+        assert transport.command(str(UUID(int=2)), "cash_in", kopecks=100).outcome is R, "it ended, and was not done"
+        register.device(error_code=None)
+        assert transport.command(str(UUID(int=3)), "copy", fd_number=77).outcome is R
+        register.device(busy_for=3600)
+        with transport_to(register.url, 1, protocol="atol_web") as hasty:
+            assert hasty.command(str(UUID(int=4)), "report_x").outcome is P
+    for act, outcome in ((says(401, ERROR), M), (says(200, HTML), U), (closes, U), (says(429, ERROR), T)):
+        with meeting(act, protocol="atol_web") as (transport, _peer):
+            assert transport.command(UUID_OF_OURS, "report_x").outcome is outcome
+
+
+def test_a_receipt_without_paper(register):
+    quiet = replace(contents_of(), on_paper=False)
+    payload = PROTOCOLS["atol_web"].encode(quiet)
+    assert json.loads(json.loads(payload)["task"])["electronically"] is True
+    assert PROTOCOLS["atol_web"].decode(payload) == quiet
+    assert "electronically" not in SALE.payload and PROTOCOLS["atol_web"].decode(SALE.payload).on_paper
+    with counter(register) as transport:
+        transport.send(Document(KEY, payload, epoch=7))
+        transport.send(make(key="k2"))
+    assert [record["results"][-1]["result"]["isOnPaper"] for record in register.history() if record["results"]] == [False, True]

@@ -9,13 +9,14 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
+from harness.processes import wait_until
 from ofd_emulator.cloud import get_drive
 from opterp_kkt.core.hlc import Timestamp
-from opterp_kkt.transports import PROTOCOLS, Contents, Document, Endpoint, EnvelopeError, Outcome, translate
-from opterp_kkt.transports.atol_online import Try
+from opterp_kkt.transports import PROTOCOLS, Contents, Document, Endpoint, EnvelopeError, Outcome, open_transport, translate
+from opterp_kkt.transports.atol_online import TOKENS, Try
 from opterp_kkt.transports.atol_web import get_uuid
 from unit.test_drivers import BODY
-from unit.transport_peer import ERROR, HTML, KEY, SOON, TOKEN, A, M, R, T, U, closes, meeting, resets, says, transport_to
+from unit.transport_peer import ERROR, HTML, KEY, SOON, TOKEN, A, M, Peer, R, T, U, closes, meeting, resets, says, transport_to
 
 P, ABSENT, UNABLE, UNAVAILABLE = Outcome.PROCESSING, Outcome.ABSENT, Outcome.UNABLE, Outcome.UNAVAILABLE
 GROUP = "shop 1"
@@ -164,6 +165,56 @@ def test_a_document_is_kept_whole():
 def test_what_the_service_can_not_be_told_is_said(document, document_type, words):
     with pytest.raises(EnvelopeError, match=words):
         translate(PROTOCOLS["http"].encode(contents_of(document, document_type)), "http", "atol_online")
+
+
+# It calls when it has done.
+
+CALLED = "https://shop.example/kkt/callback/s3cr3t"
+
+
+@contextmanager
+def called_at(url, address):
+    TOKENS.clear()
+    credentials = {"login": "kkt", "password": TOKEN, "group_code": GROUP, "callback_url": address}
+    transport = open_transport("atol_online", Endpoint(f"{url}/possystem/v5", credentials, 60))
+    yield transport
+    transport.close()
+
+
+def test_where_it_calls_is_told_with_each_document_and_kept_with_none():
+    with Peer(says(200, b'{"token": "t0k"}'), says(200, queued())) as peer, called_at(peer.url, CALLED) as transport:
+        transport.send(SALE)
+    service = f'"service":{{"callback_url":"{CALLED}"}}'
+    assert peer.requests[1][2].decode() == f'{{"external_id":"{get_uuid(KEY, 0)}",{service},{REQUEST[1:]}'
+    assert "callback" not in SALE.payload
+
+
+def test_then_it_is_asked_more_rarely():
+    waits = json.dumps({"uuid": UUID, "status": "wait"}).encode()
+    for address, pause in (("", 3.0), (CALLED, 15.0)):
+        acts = says(200, b'{"token": "t0k"}'), says(200, queued()), says(200, waits)
+        with Peer(*acts) as peer, called_at(peer.url, address) as transport:
+            sent = transport.send(SALE)
+            assert (sent.retry_after, transport.lookup(after(sent)).retry_after) == (3.0, pause)
+
+
+@pytest.mark.parametrize("words", [CALLED, "no way to s3cr3t here"])
+def test_where_it_calls_is_repeated_nowhere(words):
+    refusal = json.dumps({"error": {"code": 32, "text": words}}).encode()
+    with Peer(says(200, b'{"token": "t0k"}'), says(400, refusal)) as peer, called_at(peer.url, CALLED) as transport:
+        answer = transport.send(SALE)
+    assert answer.outcome is R and "***" in answer.message and "s3cr3t" not in answer.message
+
+
+def test_the_service_calls_once_when_it_has_done(cloud):
+    with Peer(says(204, b"")) as peer, called_at(cloud.url, f"{peer.url}/kkt/callback/x") as transport:
+        sent = after(transport.send(SALE))
+        wait_until(lambda: peer.requests, 60, "the call")
+        [(line, _headers, body)] = peer.requests
+        assert line == "POST /kkt/callback/x HTTP/1.1"
+        told = json.loads(body)
+        assert (told["uuid"], told["status"], told["external_id"]) == (sent.ofd_id, "done", get_uuid(KEY, 0))
+        assert transport.lookup(sent).outcome is A
 
 
 # What the service does.

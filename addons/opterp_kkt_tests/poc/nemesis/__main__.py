@@ -10,7 +10,9 @@ from pathlib import Path
 ADDONS = Path(__file__).resolve().parents[3]
 sys.path[:0] = [str(ADDONS / "opterp_kkt_tests"), str(ADDONS / "opterp_kkt")]
 
-from poc.nemesis.faults import KINDS  # noqa: E402  (the paths must be set first)
+import harness.product  # noqa: E402, F401  (the paths must be set first)
+from opterp_kkt.transports import PROTOCOLS  # noqa: E402
+from poc.nemesis.faults import KINDS, LEFT_OUT, kinds_of  # noqa: E402
 from poc.nemesis.run import Nemesis, Settings  # noqa: E402
 
 
@@ -26,17 +28,20 @@ def parse(arguments: list[str]) -> Settings:
         nargs="+",
         metavar="KIND",
         choices=list(KINDS),
-        default=list(KINDS),
-        help=f"faults to strike with, of: {', '.join(KINDS)}",
+        help=f"faults to strike with, of: {', '.join(KINDS)}; else all that make sense",
     )
+    parser.add_argument("--protocol", choices=list(PROTOCOLS), default="http", help="that the registers' receivers speak")
     given = parser.parse_args(arguments)
-    return Settings(given.seed, 60 * given.minutes, given.servers, given.registers, given.rate, tuple(given.only))
+    kinds = tuple(given.only or kinds_of(given.protocol))
+    return Settings(given.seed, 60 * given.minutes, given.servers, given.registers, given.rate, kinds, given.protocol)
 
 
 def main():
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the servers end, too
     settings = parse(sys.argv[1:])
-    print(f"nemesis, seed {settings.seed}, {settings.seconds:g} s", flush=True)
+    print(f"nemesis over {settings.protocol}, seed {settings.seed}, {settings.seconds:g} s; left out:", flush=True)
+    for kind, reason in LEFT_OUT[settings.protocol].items():
+        print(f"  {kind:34} {reason}", flush=True)
     result = Nemesis(settings, lambda line: print(line, flush=True)).run()
     print(f"{result.table()}\n  {'everything that was judged':34} {result.keep()}")
     if result.violations:
@@ -52,8 +57,10 @@ def command(settings: Settings) -> str:
         "REGISTERS": settings.tills,
         "RATE": f"{settings.rate:g}",
     }
-    if settings.kinds != tuple(KINDS):
-        options["ONLY"] = f'"{" ".join(settings.kinds)}"'
+    if settings.protocol != "http":
+        options["PROTOCOL"] = settings.protocol
+    if settings.kinds != kinds_of(settings.protocol):
+        options["KINDS"] = f'"{" ".join(settings.kinds)}"'
     return "make nemesis " + " ".join(f"{name}={value}" for name, value in options.items())
 
 

@@ -6,7 +6,7 @@ import random
 import signal
 import threading
 import time
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -85,6 +85,12 @@ KINDS = {
     "cron_deleted": ("jobs", LONG),
     "cron_deactivated": ("jobs", LONG),
     "cron_added": ("jobs", (0, 0)),
+    "paper_ends": ("device", LONG),
+    "register_busy": ("device", LONG),
+    "shift_too_old": ("device", (0, 0)),
+    "queue_is_long": ("device", LONG),
+    "queue_gives_up": ("device", SHORT),
+    "tokens_end": ("device", (0, 0)),
 }
 POINTS = {
     "killed_after_claim": "after_claim",
@@ -116,6 +122,38 @@ MARKED = {  # how documents are answered that have the kind's name in a line's n
     "conflict_without_words": {"status": 409, "body": ""},
 }
 POISON = "poison_sold"  # … and for ever
+DEVICE = {  # orders to a register on the counter, and what mends it
+    "paper_ends": ({"paper": False}, {"paper": True}),
+    "register_busy": ({"busy_for": 3}, {"busy_for": 0}),
+    "shift_too_old": ({"shift_expired": True}, {}),
+}
+CLOUD = {  # … to the service
+    "queue_is_long": ({"queue_for": 4}, {"queue_for": 0}),
+    "queue_gives_up": ({"fails": {"type": "timeout", "code": 1, "text": "Превышено время ожидания"}}, {"fails": None}),
+    "tokens_end": ({"expire": True}, {}),
+}
+OF_A_STATUS = ("ofd_503", "ofd_429", "ofd_other_key", "proxy_page", "firewall_403", "firewall_400", "conflict_without_words")
+LEFT_OUT = {  # by protocol: what makes no sense there, and why
+    "http": dict.fromkeys([*DEVICE, *CLOUD], "an OFD has neither paper nor a queue"),
+    "ofd_tcp": {
+        **dict.fromkeys([*DEVICE, *CLOUD], "an OFD has neither paper nor a queue"),
+        **dict.fromkeys(OF_A_STATUS, "it speaks no HTTP: to a drive that is garbage, which ofd_garbage is"),
+        "lookups_fail": "the protocol has no question",
+        "token_changed": "the protocol has no credentials",
+        "poison_sold": "nobody can say that it is not there, so it is never left out",
+    },
+    "atol_web": {
+        **dict.fromkeys(CLOUD, "it is no service"),
+        "ofd_changed": "a register elsewhere is its own receiver",
+        "drive_moved": "its drive is inside it",
+    },
+    "atol_online": {
+        **dict.fromkeys(DEVICE, "its paper is not the shop's"),
+        "ofd_changed": "a register elsewhere is its own receiver",
+        "drive_moved": "its drive is inside it",
+        "poison_sold": "nobody can say that it is not there, so it is never left out",
+    },
+}
 OFFSETS = {"clock_ahead": HOUR, "clock_behind": -HOUR, "clock_a_little_ahead": 3.0, "clock_a_little_behind": -3.0}
 KILLS = {kind for kind in KINDS if "killed" in kind and kind != "redis_killed"}
 REST = 5.0  # s between two faults of one thing
@@ -137,6 +175,11 @@ SET_FAILPOINT = """
     INSERT INTO ir_config_parameter (key, value) VALUES ('opterp_kkt_tests.failpoint', %s)
     ON CONFLICT (key) DO UPDATE SET value = excluded.value
 """
+
+
+def kinds_of(protocol: str) -> tuple[str, ...]:
+    """Those that make sense there."""
+    return tuple(kind for kind in KINDS if kind not in LEFT_OUT[protocol])
 
 
 class Planned(NamedTuple):
@@ -195,15 +238,18 @@ class Faults:
     seed gives the same faults, not the same history. A supervisor starts hosts that ended by themselves.
     """
 
-    def __init__(self, shop: Shop, postgres: Postgres, proxy: Proxy, traffic: Traffic, clocks: list[Clock], people: People):
+    def __init__(
+        self, shop: Shop, postgres: Postgres, proxies: list[Proxy], traffic: Traffic, clocks: list[Clock], people: People
+    ):
         self.shop = shop
         self.people = people
         self.postgres = postgres
-        self.proxy = proxy
+        self.proxies = proxies
         self.traffic = traffic
         self.clocks = clocks
         self.strikes: list[Strike] = []
         self.missed: list[str] = []
+        self.failed: list[str] = []  # of the harness itself
         self.revived = 0
         self._locks = {thing: threading.Lock() for thing, _seconds in KINDS.values()}
         self._down: set[Odoo] = set()
@@ -252,16 +298,22 @@ class Faults:
                 strike.ended = time.time()
             except (Missed, NotOffered, psycopg2.Error) as reason:
                 self.missed.append(f"{fault.kind}: {reason}")
+            except Exception as error:
+                self.failed.append(f"{fault.kind} could not be made: {error!r}")
 
     def _broken(self, fault: Planned):
         if fault.kind in POINTS:
             return self._killed_at(POINTS[fault.kind])
         if fault.kind in NETWORK:
-            return self.proxy.broken(NETWORK[fault.kind])
+            return self._network(NETWORK[fault.kind])
         if fault.kind in OFD:
             return self._ofd(**OFD[fault.kind])
         if fault.kind in MARKED:
             return self._marked(fault.kind)
+        if fault.kind in DEVICE:
+            return self._condition(self.shop.ofd.device, *DEVICE[fault.kind])
+        if fault.kind in CLOUD:
+            return self._condition(self.shop.ofd.cloud, *CLOUD[fault.kind])
         if fault.kind in OFFSETS:
             return self._clock(fault.choice, OFFSETS[fault.kind])
         if hasattr(self.people, fault.kind):
@@ -397,6 +449,20 @@ class Faults:
         yield f"{self.shop.database.value(TERMINATE, pattern)} of them"
 
     # -- the network and the OFD ---------------------------------------------------------------------------------
+
+    @contextmanager
+    def _network(self, mode: str):
+        with ExitStack() as stack:
+            for proxy in self.proxies:
+                stack.enter_context(proxy.broken(mode))
+            yield
+
+    @contextmanager
+    def _condition(self, order, broken: dict, mended: dict):
+        """Something is the matter with the registers themselves."""
+        order(**broken)
+        yield
+        order(**mended)
 
     @contextmanager
     def _ofd(self, **order):

@@ -6,16 +6,19 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import contextmanager
+from typing import NamedTuple
 
 import psycopg2
 import requests
 from harness import hands
 from harness.hands import Person, Refused
+from harness.receivers import get_address, get_receiver
 from harness.shop import Shop
 from harness.stack import Emulator, Odoo
 from harness.till import LOST_ANSWERS, RpcError
+from opterp_kkt.transports import PROTOCOLS
 
-TOKEN, WRONG_TOKEN = "right", "wrong"
+WRONG = "wrong"
 OTHER_OFD = "Another OFD"
 ADMINISTRATOR = "admin"
 PATIENCE = 30.0  # s for one button
@@ -52,16 +55,25 @@ class NotOffered(Exception):
     """No page shows that button now, or it said why it can't be pressed."""
 
 
+class Way(NamedTuple):
+    """How an OFD is reached: by one address or another, with the same credentials."""
+
+    ofd: int
+    address: str
+    other: str
+    credentials: dict[str, str]
+
+
 class People:
     """A manager and a fiscal administrator, at whichever host answers. What they changed they put back: that they try until
     it works. `answers` are the buttons that did not work and what they said, `without_register` the orders of tills whose
     register was archived: (pos.config, from, to) by their ids.
     """
 
-    def __init__(self, shop: Shop, other: Emulator, address: str, other_address: str, say_up: Callable[[], list[Odoo]]):
+    def __init__(self, shop: Shop, other: Emulator, ways: list[Way], say_up: Callable[[], list[Odoo]]):
         self.shop = shop
-        self.address = address
-        self.other_address = other_address
+        self.ways = ways
+        self.protocol = shop.ofd.protocol
         self.up = say_up
         self.dice = random.Random()
         self.answers: list[tuple[str, str]] = []
@@ -72,16 +84,15 @@ class People:
     def _prepare(self, other: Emulator):
         administrator = hands.fiscal_administrator(self.shop.hosts[0])
         hands.add_manager(administrator)
-        self.ofd = administrator.first("kkt.register", [], ["ofd_id"])["ofd_id"][0]
-        administrator.change("kkt.ofd", self.ofd, url=self.address)
-        administrator.change("kkt.ofd", self.ofd, token=TOKEN)
-        self.other = administrator.call("kkt.ofd", "create", {"name": OTHER_OFD, "protocol": "http", "url": other.url})
+        address = get_address(self.protocol, 1, other.url)
+        values = {"name": OTHER_OFD, "protocol": self.protocol, "url": address, **get_receiver(self.protocol, 1).credentials}
+        self.other = administrator.call("kkt.ofd", "create", values)
         self.company = administrator.context["allowed_company_ids"]
         self.model = self.shop.database.query(CRONS, True)[0]["model_id"]
 
     # -- how they do it ------------------------------------------------------------------------------------------
 
-    def press(self, login: str, button: str, *arguments, **values):
+    def press(self, login: str, button: str, /, *arguments, **values):
         """Press it at a host that is up; NotOffered when the answer is a word of why not, or is lost."""
         host = self.dice.choice(self.up() or self.shop.hosts)
         try:
@@ -98,7 +109,7 @@ class People:
         if not words.startswith(LOST_ANSWERS) and not isinstance(error, requests.RequestException | ValueError):
             self.answers.append((button, words))
 
-    def surely(self, login: str, button: str, *arguments, **values):
+    def surely(self, login: str, button: str, /, *arguments, **values):
         """Press it again and again until it works: what was changed is put back."""
         while True:
             try:
@@ -184,20 +195,23 @@ class People:
 
     @contextmanager
     def address_changed(self, choice):
-        """To another way to the same OFD, and back; the token is typed anew each time."""
-        self.press(ADMINISTRATOR, "change", "kkt.ofd", self.ofd, url=self.other_address, token=TOKEN)
+        """To another way to the same OFD, and back; the credentials are typed anew each time."""
+        way = self.ways[choice % len(self.ways)]
+        self.press(ADMINISTRATOR, "change", "kkt.ofd", way.ofd, url=way.other, **way.credentials)
         try:
-            yield
+            yield f"of OFD {way.ofd}"
         finally:
-            self.surely(ADMINISTRATOR, "change", "kkt.ofd", self.ofd, url=self.address, token=TOKEN)
+            self.surely(ADMINISTRATOR, "change", "kkt.ofd", way.ofd, url=way.address, **way.credentials)
 
     @contextmanager
     def token_changed(self, choice):
-        self.press(ADMINISTRATOR, "change", "kkt.ofd", self.ofd, token=WRONG_TOKEN)
+        way = self.ways[choice % len(self.ways)]
+        secret = next(credential.name for credential in PROTOCOLS[self.protocol].credentials if credential.secret)
+        self.press(ADMINISTRATOR, "change", "kkt.ofd", way.ofd, **{secret: WRONG})
         try:
-            yield
+            yield f"of OFD {way.ofd}"
         finally:
-            self.surely(ADMINISTRATOR, "change", "kkt.ofd", self.ofd, token=TOKEN)
+            self.surely(ADMINISTRATOR, "change", "kkt.ofd", way.ofd, **{secret: way.credentials[secret]})
 
     @contextmanager
     def ofd_changed(self, choice):
@@ -206,7 +220,7 @@ class People:
         try:
             yield f"of register {register}"
         finally:
-            self.surely(ADMINISTRATOR, "change", "kkt.register", register, ofd_id=self.ofd)
+            self.surely(ADMINISTRATOR, "change", "kkt.register", register, ofd_id=self.ways[0].ofd)
 
     @contextmanager
     def drive_moved(self, choice):

@@ -10,15 +10,17 @@ from functools import cache
 
 import psycopg2
 from harness import audit, judge
+from harness.keys import by_our_keys
 from harness.processes import wait_until
 from harness.proxy import Proxy
+from harness.receivers import PASSWORD, Receivers, connect_tills, get_address, get_receiver
 from harness.shop import Shop
 from harness.stack import FAILING, Clock, Emulator, Odoo, Postgres, environment_dsn
 from harness.till import LOST_ANSWERS
 from harness.traffic import NO_SESSION, Traffic
-from poc.nemesis.faults import KINDS, LEASE, Faults, plan
+from poc.nemesis.faults import LEASE, Faults, kinds_of, plan
 from poc.nemesis.heads import Heads
-from poc.nemesis.people import OTHER_OFD, TOKEN, People
+from poc.nemesis.people import OTHER_OFD, People, Way
 from poc.nemesis.result import Result
 
 RECOVERY = 3  # s that the breaker stays open
@@ -44,14 +46,15 @@ COUNTS = """
 
 @dataclass(frozen=True)
 class Settings:
-    """What can be chosen: a seed, its length (s), tills, orders per second over all tills, kinds of faults."""
+    """What can be chosen: a seed, its length (s), tills, orders per second over all tills, kinds of faults, protocol."""
 
     seed: int
     seconds: float = 120.0
     hosts: int = 3
     tills: int = 4
     rate: float = 4.0
-    kinds: tuple[str, ...] = tuple(KINDS)
+    kinds: tuple[str, ...] = ()
+    protocol: str = "http"
 
 
 class Nemesis:
@@ -66,15 +69,19 @@ class Nemesis:
             self.postgres = stack.enter_context(Postgres(clocked=True))
             self.postgres.adopt(FAILING, environment_dsn())
             self.shop = Shop(self.postgres, FAILING)
-            self.shop.ofd.token = TOKEN
+            self.shop.ofd.token = PASSWORD
             stack.enter_context(self.shop)
-            self.other = stack.enter_context(Emulator())
-            self.proxy, self.other_way = (stack.enter_context(Proxy(self.shop.ofd.port)) for _way in range(2))
+            self.other = stack.enter_context(Emulator(token=PASSWORD))
+            receivers = stack.enter_context(Receivers(self.shop, self.settings.protocol, self.settings.tills))
+            proxies, others = (
+                [stack.enter_context(Proxy(emulator.port)) for emulator in receivers.emulators] for _way in range(2)
+            )
             self._prepare()
             self._start_hosts()
+            ways = self._connect(receivers, proxies, others)
             self.traffic = Traffic(self.shop, self.settings.seed, self.settings.tills, self.settings.rate / self.settings.tills)
-            self.people = People(self.shop, self.other, self.proxy.url, self.other_way.url, lambda: self.faults.up())
-            self.faults = Faults(self.shop, self.postgres, self.proxy, self.traffic, self.clocks, self.people)
+            self.people = People(self.shop, self.other, ways, lambda: self.faults.up())
+            self.faults = Faults(self.shop, self.postgres, proxies, self.traffic, self.clocks, self.people)
             self.heads = Heads(self.shop.database)
             self.say(f"{len(self.shop.hosts)} Odoo servers and {self.settings.tills} tills are open")
             self._rage()
@@ -87,6 +94,19 @@ class Nemesis:
             database.execute(SET_NUMBER, f"opterp_kkt.{name}", str(seconds))
         database.execute("UPDATE kkt_circuit_breaker SET recovery_timeout = %s", RECOVERY)
         audit.install(database)
+
+    def _connect(self, receivers: Receivers, proxies: list[Proxy], others: list[Proxy]) -> list[Way]:
+        protocol, by_url = receivers.protocol, dict(zip((e.url for e in receivers.emulators), proxies, strict=True))
+        ofds = connect_tills(self.shop, self.shop.hosts[0], receivers, self.settings.tills, lambda e: by_url[e.url].url)
+        self.shop.database.execute("UPDATE kkt_circuit_breaker SET recovery_timeout = %s", RECOVERY)
+        return [
+            Way(
+                ofd,
+                *(get_address(protocol, number, way[min(number, len(way)) - 1].url) for way in (proxies, others)),
+                get_receiver(protocol, number).credentials,
+            )
+            for number, ofd in ofds.items()
+        ]
 
     def _start_hosts(self):
         self.clocks = [Clock() for _host in range(self.settings.hosts)]
@@ -101,7 +121,8 @@ class Nemesis:
         self.traffic.start()
         self.heads.start()
         self.began = time.time()
-        planned = plan(self.settings.seed, self.settings.seconds, list(self.settings.kinds))
+        kinds = self.settings.kinds or kinds_of(self.settings.protocol)
+        planned = plan(self.settings.seed, self.settings.seconds, list(kinds))
         told = 0.0
         while (at := time.time() - self.began) < self.settings.seconds:
             while planned and planned[0].at <= at:
@@ -146,16 +167,19 @@ class Nemesis:
 
     def _judge(self, overdue: list[str]) -> Result:
         self.people.press_what_is_offered()
-        history = judge.merged({"the OFD": self.shop.ofd.history(), OTHER_OFD: self.other.history()})
         notes, receipts = audit.read(self.shop.database), self.shop.receipts()
+        merged = judge.merged({"the OFD": self.shop.ofd.history(), OTHER_OFD: self.other.history()})
+        history = by_our_keys(merged, receipts)
         moved, queued = judge.by_queue(history, receipts)
         sales = [(sale.uuid, sale.row) for sale in self.traffic.sales if not self._had_no_register(sale.row)]
         orders = [order for order in self.shop.paid_orders() if not self._had_no_register({"id": order})]
         violations = [
             *overdue,
+            *self.faults.failed,
             *judge.answered_orders_exist(sales, receipts),
             *judge.violations(moved, queued, orders, guards_were_lost=True),
             *judge.accepted_by_one_ofd(history),
+            *judge.recorded_as_fiscalised(history, receipts),
             *judge.effects_follow_causes(self.traffic.answered_before(), receipts),
             *audit.violations(notes, history, audit.breaker_of(self.shop.database)),
             *judge.sales_never_refused(self.traffic.complaints.elements(), (*LOST_ANSWERS, NO_SESSION)),
