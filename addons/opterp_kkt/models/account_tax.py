@@ -36,3 +36,8 @@ class AccountTax(models.Model):
         for tax in self:
             rate = BY_PERCENT.get(tax.amount) if tax.amount_type == 'percent' else None
             tax.kkt_vat_rate = tax.kkt_vat_rate or rate
+
+    @api.model
+    def _load_pos_data_fields(self, config):
+        # EXTENDS 'point_of_sale': the till says before payment which line's rate a receipt can't state
+        return [*super()._load_pos_data_fields(config), 'kkt_vat_rate']

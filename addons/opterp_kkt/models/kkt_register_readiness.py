@@ -30,12 +30,10 @@ class KktRegister(models.Model):
         """Of the goods that this point of sale offers, the first one whose tax receipts can't state today."""
         if not self.pos_config_id:
             return None
-        today = self._get_day()
-        usable = [str(code) for code in vat.RATES if vat.valid_on(code, today)]
         unusable = [
             ('company_id', '=', self.company_id.id),
             ('amount_type', '!=', 'group'),
-            ('kkt_vat_rate', 'not in', usable),
+            ('kkt_vat_rate', 'not in', self._get_usable_rates()),
         ]
         product = self.env['product.template'].search([('available_in_pos', '=', True), ('taxes_id', 'any', unusable)], limit=1)
         if product:
@@ -45,3 +43,8 @@ class KktRegister(models.Model):
                 tax=product.taxes_id.filtered_domain(unusable)[:1].name,
                 product=product.name,
             )
+
+    def _get_usable_rates(self):
+        """Codes of tag 1199 that a receipt of today may state."""
+        today = self._get_day()
+        return [str(code) for code in vat.RATES if vat.valid_on(code, today)]

@@ -30,6 +30,7 @@ class KktRegister(models.Model):
         return {
             **self.get_health(),
             'may_deliver': self.env.user.has_group('point_of_sale.group_pos_manager'),
+            'rates': self.sudo()._get_usable_rates(),
             'orders': self.sudo()._get_changed_orders(shown),
         }
 
