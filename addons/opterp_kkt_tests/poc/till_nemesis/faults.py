@@ -96,8 +96,8 @@ class Faults:
         try:
             getattr(self, f"_{thing}")(fault, number)
             self.struck[fault.kind] += 1
-        except (Refused, RpcError, requests.RequestException, ValueError):
-            self.missed[fault.kind] += 1  # the server was away, or said why not
+        except (Refused, RpcError, requests.RequestException, ValueError) as error:  # the server was away, or said why not
+            self.missed[f"{fault.kind}: {str(error) or type(error).__name__}"[:90]] += 1
 
     def _server(self, fault: Planned, _number: str):
         self._break_host(self.server, fault)

@@ -40,7 +40,7 @@ class Result:
             "confirmed": str(sum(len(cashier.tried) for cashier in self.cashiers)),
             "faults": str(self.struck.total()),
             **{f"  {kind}": str(count) for kind, count in sorted(self.struck.items())},
-            "faults that met nothing": str(self.missed.total()),
+            **{f"met nothing: {words}": str(count) for words, count in self.missed.items()},
             "steps that did not go on": str(troubles.total()),
             "errors of pages": str(sum(len(cashier.errors) for cashier in self.cashiers)),
             "all sent and delivered": f"{self.recovery:.1f} s after the heal",
