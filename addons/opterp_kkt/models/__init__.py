@@ -56,6 +56,7 @@ from . import (
     pos_order,
     pos_order_correction,
     pos_order_document,
+    pos_order_invoice,
     pos_order_line,
     pos_order_line_advance,
     pos_payment_method,

@@ -42,8 +42,13 @@ class AccountTax(models.Model):
     @api.model
     def _kkt_get_unusable(self, company, day):
         """A domain: taxes of a company that no receipt of that day may state."""
-        usable = [str(code) for code in vat.RATES if vat.valid_on(code, day)]
+        usable = self._kkt_get_usable_rates(day)
         return [('company_id', '=', company.id), ('amount_type', '!=', 'group'), ('kkt_vat_rate', 'not in', usable)]
+
+    @api.model
+    def _kkt_get_usable_rates(self, day):
+        """Codes of tag 1199 that a receipt of that day may state."""
+        return [str(code) for code in vat.RATES if vat.valid_on(code, day)]
 
     @api.model
     def _kkt_find_problem(self, company, day):
@@ -57,3 +62,8 @@ class AccountTax(models.Model):
                 tax=product.taxes_id.filtered_domain(unusable)[:1].name,
                 product=product.name,
             )
+
+    @api.model
+    def _load_pos_data_fields(self, config):
+        # EXTENDS 'point_of_sale': the till says before payment which line's rate a receipt can't state
+        return [*super()._load_pos_data_fields(config), 'kkt_vat_rate']

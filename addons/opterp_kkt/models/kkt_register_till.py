@@ -30,6 +30,7 @@ class KktRegister(models.Model):
         return {
             **self.get_health(),
             'may_deliver': self.env.user.has_group('point_of_sale.group_pos_manager'),
+            'rates': self.env['account.tax']._kkt_get_usable_rates(self.sudo()._get_day()),
             'orders': self.sudo()._get_changed_orders(shown),
         }
 

@@ -30,6 +30,11 @@ class PosPaymentMethod(models.Model):
         for method in self:
             method.kkt_payment_form = 'cash' if method.is_cash_count else 'ecash' if method.journal_id else 'credit'
 
+    @api.model
+    def _load_pos_data_fields(self, config):
+        # EXTENDS 'point_of_sale': a till says before payment which one names none
+        return [*super()._load_pos_data_fields(config), 'kkt_payment_form']
+
     def _is_write_forbidden(self, fields):
         # EXTENDS 'point_of_sale': what a receipt could not be built for is mended while the session is open
         return super()._is_write_forbidden(fields - {'kkt_payment_form'})

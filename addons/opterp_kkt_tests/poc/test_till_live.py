@@ -6,45 +6,36 @@ A part of `make proofs` and `make poc`.
 
 import pytest
 from harness.browser import (
+    SOON,
     browser_page,
     executable,
-    log_in,
+    icon_is,
     next_order,
     open_orders,
-    open_register,
+    open_shop,
+    park_a_draft,
     pay_for_cash,
+    pay_offline,
     picture,
     sell_for_cash,
 )
 from harness.hands import fiscal_administrator
-from harness.processes import wait_until
-from harness.shop import Shop
-from harness.stack import Odoo
 from playwright.sync_api import Page, expect
 
 pytestmark = [pytest.mark.skipif(not executable, reason="no Chromium or Chrome here"), pytest.mark.at_length]
-SOON = 600_000  # ms: ends what hangs
 NO_QUESTIONS = "posmodel.kktHealth.isDue = () => false"  # only what the bus tells is heard
+SESSION = "SELECT state FROM pos_session ORDER BY id DESC LIMIT 1"
+NOTHING_GETS_THROUGH = """() => {
+    const { ConnectionLostError } = odoo.loader.modules.get("@web/core/network/rpc");
+    const { call } = posmodel.data;
+    posmodel.data.call = async function (model, method) {
+        if (method === "sync_from_ui") {
+            throw new ConnectionLostError();
+        }
+        return await call.apply(this, arguments);
+    };
+}"""
 NO_BUS = "posmodel.data.bus.stop()"
-JUST_CALLED = "UPDATE ir_cron SET lastcall = now() AT TIME ZONE 'UTC'"  # else a copied shop looks as if nothing delivers
-ORDERS = "SELECT count(*) FROM pos_order WHERE state = 'paid' AND kkt_hlc IS NOT NULL"
-
-
-def open_shop(shop: Shop, page: Page) -> Odoo:
-    """A cashier at her till, with the report on the shift at the OFD: it comes when the till is on the screen already."""
-    shop.database.execute(JUST_CALLED)
-    host = shop.host()
-    log_in(page, host)
-    open_register(page)
-    shop.ofd.wait_accepted(1)
-    shop.settle()
-    return host
-
-
-def icon_is(page: Page, color: str, count: int | None = None):
-    expect(page.locator(f".o_kkt_status.text-{color}")).to_be_visible(timeout=SOON)
-    counter = page.locator(".o_kkt_status .o_kkt_count")
-    expect(counter).to_have_count(0, timeout=SOON) if count is None else expect(counter).to_have_text(str(count), timeout=SOON)
 
 
 def look_behind(page: Page, name: str, *lines: str):
@@ -121,6 +112,10 @@ def test_what_only_the_browser_has_is_kept_and_sent(shop, report):
     errors: list[str] = []
     with report.scenario("Sales that only the browser has") as scenario, browser_page(errors) as page:
         host = open_shop(shop, page)
+        park_a_draft(page, shop)
+        page.evaluate("posmodel.addPendingOrder([posmodel.getOrder().id]); posmodel.syncAllOrders({ force: true })")
+        page.wait_for_function("!posmodel.data.network.loading")  # core does not forget that it was on its way
+        page.evaluate("posmodel.addNewOrder()")
         host.kill()
         pay_for_cash(page)
         page.click(".modal-footer .btn-primary")
@@ -140,28 +135,24 @@ def test_what_only_the_browser_has_is_kept_and_sent(shop, report):
         assert shop.violations() == []
 
 
-def test_a_draft_that_is_paid_offline_keeps_its_payments(shop, report):
+def test_closing_leaves_no_sale_behind(shop, report):
+    """The server answers, but this sale does not get through: closing says how many there are where, and does not close."""
     errors: list[str] = []
-    with report.scenario("A draft that is paid offline") as scenario, browser_page(errors) as page:
-        host = open_shop(shop, page)
-        page.click("article.product:has-text('Оправа «Нева»')")
-        page.evaluate("posmodel.addPendingOrder([posmodel.getOrder().id]); posmodel.syncAllOrders()")
-        wait_until(lambda: shop.database.value("SELECT count(*) FROM pos_order WHERE state = 'draft'"), 60, "the draft", 0.2)
-        scenario.step("the draft is at the server")
-        page.wait_for_function("posmodel.getOrder().isSynced")
-        host.kill()
-        page.click(".product-screen .pay-order-button")
-        page.locator(".payment-screen .paymentmethod").first.click()
-        page.click(".payment-screen .validation-button")
-        page.click(".modal-footer .btn-primary")
-        expect(page.locator(".pos-receipt .o_kkt_notice")).to_be_visible(timeout=SOON)
-        page.wait_for_timeout(2000)  # core writes its database 0.3 s later
-        host.start()
-        page.reload()
-        wait_until(lambda: shop.database.value(ORDERS), 150, "the payment", 0.2)
+    with report.scenario("Closing with a sale in the browser") as scenario, browser_page(errors) as page:
+        open_shop(shop, page)
+        page.evaluate(NOTHING_GETS_THROUGH)
+        pay_offline(page)
+        page.evaluate("posmodel.closeSession()")
+        expect(page.locator(".o_kkt_closing")).to_contain_text("1", timeout=SOON)
+        page.locator(".modal-footer .btn-primary").first.click()
+        told = page.locator(".modal-body").last
+        expect(told).to_contain_text(page.evaluate("posmodel.config.name"), timeout=SOON)
+        expect(told).to_contain_text("1")
+        picture(page, "live-no-closing")
+        assert shop.database.value(SESSION) == "opened"
+        scenario.step("it is said how many and where; the session is open")
+        page.evaluate("delete posmodel.data.call")
+        shop.ofd.wait_accepted(2)
         shop.settle()
-        assert shop.database.value(
-            "SELECT count(*) FROM pos_payment WHERE pos_order_id IN (SELECT pos_order_id FROM kkt_receipt)"
-        )
-        icon_is(page, "success")
+        assert [document["document_type"] for document in shop.ofd.accepted()] == ["shift_open", "receipt"]
         assert shop.violations() == []

@@ -1,7 +1,9 @@
 import json
+from unittest.mock import patch
 
 from odoo.exceptions import AccessError, UserError
 from odoo.tests import tagged
+from odoo.tools import mute_logger
 
 from .common import KktSaleCommon
 from .delivering import FAILED, REFUSED, DeliveryCommon
@@ -57,6 +59,10 @@ class TestTillReport(TillCommon, DeliveryCommon):
         for nonsense in (None, 7, {}, 'x', [7], [[]], [['x', 1, 2]], [[True, 1, 2]], [[2**40, 1, 2]], [[-1, 1, 2]], [[1, 2]]):
             self.assertEqual(self._ask(nonsense)['orders'], [], nonsense)
         self.assertEqual(len(self._ask([[order.id, {'a': []}, None]])['orders']), 1)
+
+    def test_the_rates_of_today(self):
+        self.assertEqual(self._ask()['rates'], self.register._get_usable_rates())
+        self.assertIn('11', self._ask()['rates'])
 
     def test_only_who_may_read_the_register_asks(self):
         with self.assertRaises(AccessError):
@@ -196,3 +202,26 @@ class TestRefundObstacle(TillCommon, DeliveryCommon):
             [[0, 0, {'refunded_orderline_id': True}]],
         ):
             self.assertFalse(self.env['pos.order']._kkt_get_refunded_by({'lines': lines}))
+
+
+@tagged('post_install', '-at_install')
+class TestInvoiceOfArrived(KktSaleCommon):
+    """What a till has sold arrives, whatever is wrong with its invoice."""
+
+    STAMP = {'local_time': 1, 'logical_counter': 0, 'node': 'till'}
+
+    def _sell_with_invoice(self, **values):
+        failing = patch.object(type(self.env['pos.order']), '_create_invoice', side_effect=UserError("no program for it"))
+        with failing, mute_logger('odoo.addons.opterp_kkt.models.pos_order_invoice'):
+            return self._sell([(self.frame, 1)], customer=self.customer, to_invoice=True, **values)
+
+    def test_it_is_stored_with_its_receipt(self):
+        order = self._sell_with_invoice(kkt_hlc=self.STAMP)
+        self.assertRecordValues(order, [{'state': 'paid', 'account_move': False, 'to_invoice': True}])
+        self.assertEqual(order.kkt_receipt_ids.state, 'pending')
+        order.action_pos_order_invoice()
+        self.assertTrue(order.account_move)
+
+    def test_without_a_stamp_odoo_decides(self):
+        with self.assertRaisesRegex(UserError, "no program"):
+            self._sell_with_invoice()

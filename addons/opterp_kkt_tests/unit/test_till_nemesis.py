@@ -24,13 +24,30 @@ def test_a_good_run_has_no_violation():
 
 
 def test_a_sale_that_is_lost_on_the_way_to_the_server_or_to_the_ofd_is_seen():
-    assert kept([FIRST], RECEIPTS[1:], HISTORY)[0].startswith("lost: order a")
+    assert kept([FIRST], RECEIPTS[1:], HISTORY)[0].startswith("lost: sale a")
     assert "accepted 0 times" in kept([FIRST], RECEIPTS, HISTORY[1:])[0]
 
 
 def test_a_sale_that_is_accepted_twice_or_over_another_sum_is_seen():
     assert "accepted 2 times" in kept([FIRST], RECEIPTS, [*HISTORY, accepted("ka", 100)])[0]
     assert "over 100" in kept([FIRST], RECEIPTS, [accepted("ka", 99)])[0]
+
+
+def test_an_exchange_is_judged_by_what_was_paid_for_its_two_documents():
+    sold, taken_back = (
+        Receipt("ks", "9999", 5, uuid="x", operation_type="1"),
+        Receipt("kt", "9999", 6, uuid="x", operation_type="2"),
+    )
+    exchange = Promise("x", 70, (3, 0), kind="exchange")
+    history = [accepted("ks", 100), accepted("kt", 30)]
+    assert kept([exchange], [sold, taken_back], history) == []
+    assert "over 100" in kept([exchange], [sold, taken_back], history[:1])[-1]
+    assert kept([replace(exchange, total=-70, kind="refund")], [replace(taken_back, uuid="x")], [accepted("kt", 70)]) == []
+
+
+def test_a_number_that_was_shown_and_is_anothers_is_seen():
+    assert kept([replace(FIRST, numbers=(1,))], RECEIPTS, HISTORY) == []
+    assert "FD [2]" in kept([replace(FIRST, numbers=(1, 2))], RECEIPTS, HISTORY)[0]
 
 
 def test_a_receipt_of_no_sale_is_seen():

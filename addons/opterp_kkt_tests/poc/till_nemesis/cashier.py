@@ -16,6 +16,7 @@ from queue import Empty, SimpleQueue
 from harness.browser import executable
 from harness.processes import LOGS
 from playwright.sync_api import Error, Page, Playwright, sync_playwright
+from playwright.sync_api import TimeoutError as PlaywrightTimeout
 from poc.till_nemesis.verdict import Promise
 
 STEP = 8_000  # ms that a cashier waits for what should come next, before she reloads the page
@@ -32,7 +33,12 @@ CLOCK = """(() => {
 })()"""
 ORDER = """() => {
     const order = posmodel.getOrder();
-    return order && { uuid: order.uuid, total: Math.round(order.priceIncl * 100), stamp: order.kkt_hlc, state: order.state };
+    return order && {
+        uuid: order.uuid,
+        total: Math.round(order.priceIncl * 100),
+        stamp: order.kkt_hlc,
+        numbers: (order.kkt_documents || []).map((document) => document.fd_number).filter(Boolean),
+    };
 }"""
 SHOWN = """() => {
     const orders = posmodel.models["pos.order"].filter((order) => order.isSynced && order.kkt_state);
@@ -41,7 +47,17 @@ SHOWN = """() => {
 CUSTOMER = "posmodel.getOrder().setPartner(posmodel.models['res.partner'].find((partner) => partner.name))"
 DISCOUNT = "posmodel.getOrder().lines[0].setDiscount(10)"
 HALF = "posmodel.getOrder().payment_ids[0].setAmount(100)"
+TAKEN_BACK = "posmodel.getOrder().lines[0].setQuantity(-1)"
+ORDERS = "posmodel.navigate('TicketScreen', { stateOverride: { filter: 'SYNCED' } })"
+REFUNDABLE = """() => posmodel.models["pos.order"]
+    .filter((order) => order.isSynced && ["pending", "delivered"].includes(order.kkt_state) && !order.is_refund)
+    .filter(({ lines }) => lines.length === 1 && lines[0].qty === 1 && !lines[0].refundedQty)
+    .map((order) => order.uuid)"""
 UNSENT = "() => posmodel.unsyncedKktOrders.length"
+GREEN_THOUGH_UNSENT = f"({UNSENT})() > 0 && Boolean(document.querySelector('.o_kkt_status.text-success'))"
+TICK = 6_000  # ms in which the icon has noticed what only the browser has
+KINDS = {"sale": 6, "exchange": 2, "refund": 2}  # and how often each
+HELP = 240.0  # s in which a page comes back by itself, with a reload and a new browser
 
 
 class Cashier(threading.Thread):
@@ -50,9 +66,10 @@ class Cashier(threading.Thread):
     `tried` are the orders that she confirmed, `promises` those that the page then showed as paid.
     """
 
-    def __init__(self, number: int, url: str, seed: int):
+    def __init__(self, number: int, address: str, config: int, seed: int):
         super().__init__(name=f"cashier-{number}", daemon=True)
-        self.number, self.url = number, url
+        self.number, self.config = number, config
+        self.url = f"{address}/pos/ui/{config}"
         self.chance = random.Random(f"{seed}/{number}")
         self.faults: SimpleQueue[str] = SimpleQueue()
         self.stopped, self.gone = threading.Event(), threading.Event()
@@ -60,6 +77,7 @@ class Cashier(threading.Thread):
         self.promises: dict[str, Promise] = {}
         self.troubles: Counter[str] = Counter()
         self.errors: list[str] = []
+        self.untrue: list[str] = []
         self.shown: dict[str, str] = {}
         self.help_needed = ""
         self.profile = Path(tempfile.mkdtemp(prefix="kkt_till_"))
@@ -104,7 +122,10 @@ class Cashier(threading.Thread):
 
     def _recover(self, playwright: Playwright):
         """The page does not go on: she enters it once more, in a new browser if need be, until it is there."""
+        began = time.monotonic()
         while not self.gone.is_set():
+            if time.monotonic() - began > HELP:
+                self.help_needed = f"its page did not come back: {self.page.url}"
             try:
                 if self.page.is_closed():
                     self._end(self.context.close)
@@ -167,7 +188,7 @@ class Cashier(threading.Thread):
                 self._open_browser(playwright)
                 return self._recover(playwright)
 
-    def _session_ended(self, playwright: Playwright):
+    def _logged_out(self, playwright: Playwright):
         self.context.clear_cookies()
 
     def _clock_ahead(self, playwright: Playwright):
@@ -182,6 +203,7 @@ class Cashier(threading.Thread):
         for step in (self._begin, self._choose, self._pay, self._confirm, self._see):
             self._suffer(playwright)
             self._answer_dialogs()
+            self._look_at_icon()
             step()
 
     def _begin(self):
@@ -191,22 +213,40 @@ class Cashier(threading.Thread):
         self.page.evaluate("posmodel.addNewOrder(); posmodel.navigate('ProductScreen', { orderUuid: posmodel.getOrder().uuid })")
 
     def _choose(self):
-        products = self.page.locator("article.product")
-        products.first.wait_for()
-        products.nth(self.chance.randrange(min(3, products.count()))).click()
-        self._answer_dialogs()
-        self.page.wait_for_function("posmodel.getOrder().lines.length", timeout=STEP)
+        """Something to be paid, on the screen where it is paid."""
+        [self.kind] = self.chance.choices(list(KINDS), list(KINDS.values()))
+        sold = self.page.evaluate(REFUNDABLE) if self.kind == "refund" else []
+        if sold:
+            return self._take_back(self.chance.choice(sold))
+        self.kind = "sale" if self.kind == "refund" else self.kind
+        self._add_product(0)
+        if self.kind == "exchange":
+            self.page.evaluate(TAKEN_BACK)
+            self._add_product(1)
         for wish in (CUSTOMER, DISCOUNT):
             if self.chance.random() < 0.3:
                 self.page.evaluate(wish)
+        self.page.locator(".product-screen .pay-order-button").click()
+
+    def _add_product(self, lines: int):
+        """Another one than what the order has; the dearer ones stand last."""
+        products = self.page.locator("article.product")
+        products.first.wait_for()
+        products.nth(2 * lines + self.chance.randrange(2)).click()
+        self._answer_dialogs()
+        self.page.wait_for_function(f"posmodel.getOrder().lines.length > {lines}", timeout=STEP)
+
+    def _take_back(self, uuid: str):
+        self.page.evaluate(ORDERS)
+        self.page.locator(f'.ticket-screen .order-row[orderuuid="{uuid}"]').click()
+        self.page.locator(".ticket-screen .pay-order-button").click()
 
     def _pay(self):
-        self.page.locator(".product-screen .pay-order-button").click()
         methods = self.page.locator(".payment-screen .paymentmethod")
         methods.first.wait_for()
         first, second = self.chance.sample(range(2), 2)  # cash and card; what is owed needs a customer
         methods.nth(first).click()
-        if self.chance.random() < 0.3:
+        if self.kind == "sale" and self.chance.random() < 0.3:
             self.page.evaluate(HALF)
             methods.nth(second).click()
 
@@ -226,7 +266,16 @@ class Cashier(threading.Thread):
         order = self.page.evaluate(ORDER)
         if order and order["uuid"] == self.order["uuid"]:
             stamp = order["stamp"]["local_time"], order["stamp"]["logical_counter"]
-            self.promises[order["uuid"]] = Promise(order["uuid"], order["total"], stamp, self.number)
+            numbers = tuple(order["numbers"])
+            self.promises[order["uuid"]] = Promise(order["uuid"], order["total"], stamp, self.number, self.kind, numbers)
+
+    def _look_at_icon(self):
+        """What only this browser has is seen by it within a tick, whatever else has failed."""
+        if self.page.evaluate(GREEN_THOUGH_UNSENT):
+            try:
+                self.page.wait_for_function(f"!({GREEN_THOUGH_UNSENT})", timeout=TICK)
+            except PlaywrightTimeout:
+                self.untrue.append("its icon was green although it had unsent sales")
 
     # -- the end -------------------------------------------------------------------------------------------------
 

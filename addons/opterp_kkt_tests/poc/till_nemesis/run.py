@@ -26,19 +26,25 @@ class Result:
 
     violations: list[str]
     struck: Counter
+    missed: Counter
     cashiers: list[Cashier]
     recovery: float
+    truth: float
 
     def figures(self) -> dict[str, str]:
         troubles = sum((cashier.troubles for cashier in self.cashiers), Counter())
+        kinds = Counter(promise.kind for cashier in self.cashiers for promise in cashier.promises.values())
         return {
-            "shown as paid": str(sum(len(cashier.promises) for cashier in self.cashiers)),
+            "shown as paid": str(kinds.total()),
+            **{f"  {kind}s": str(count) for kind, count in sorted(kinds.items())},
             "confirmed": str(sum(len(cashier.tried) for cashier in self.cashiers)),
             "faults": str(self.struck.total()),
             **{f"  {kind}": str(count) for kind, count in sorted(self.struck.items())},
+            **{f"met nothing: {words}": str(count) for words, count in self.missed.items()},
             "steps that did not go on": str(troubles.total()),
             "errors of pages": str(sum(len(cashier.errors) for cashier in self.cashiers)),
             "all sent and delivered": f"{self.recovery:.1f} s after the heal",
+            "screens true": f"{self.truth:.1f} s later",
             "violations": str(len(self.violations)),
         }
 
@@ -56,13 +62,12 @@ class TillNemesis:
         with ExitStack() as stack:
             self.shop = stack.enter_context(Shop())
             self.shop.database.execute("UPDATE kkt_circuit_breaker SET recovery_timeout = %s", RECOVERY)
-            self.host = self.shop.host()
-            configs = [self.shop.till(self.host, number).config_id for number in range(self.tills)]
-            self.network = stack.enter_context(Proxy(self.host.port))
-            urls = [f"{self.network.url}/pos/ui/{config}" for config in configs]
-            self.cashiers = [Cashier(number, url, self.seed) for number, url in enumerate(urls)]
+            server, deliverer = self.shop.host(crons=0), self.shop.host()
+            configs = [self.shop.till(server, number).config_id for number in range(self.tills)]
+            network = stack.enter_context(Proxy(server.port))
+            self.cashiers = [Cashier(number, network.url, config, self.seed) for number, config in enumerate(configs)]
             stack.callback(self._dismiss)
-            self.faults = Faults(self.shop, self.host, self.network, self.cashiers)
+            self.faults = Faults(self.shop, server, deliverer, network, self.cashiers)
             return self._story()
 
     def _story(self) -> Result:
@@ -73,9 +78,10 @@ class TillNemesis:
         self._rage()
         began = time.monotonic()
         late = self._heal()
-        recovery = time.monotonic() - began
+        healed = time.monotonic()
         wrong = self._look()
-        return Result(late + wrong + self._judge(), self.faults.struck, self.cashiers, recovery)
+        times = healed - began, time.monotonic() - healed
+        return Result(late + wrong + self._judge(), self.faults.struck, self.faults.missed, self.cashiers, *times)
 
     def _rage(self):
         planned, began = plan(self.seed, self.seconds, self.tills), time.monotonic()
@@ -135,6 +141,7 @@ class TillNemesis:
         tried = {uuid for cashier in self.cashiers for uuid in cashier.tried}
         return [
             *[f"till {c.number} needs help: {c.help_needed}" for c in self.cashiers if c.help_needed],
+            *[f"till {c.number}: {words}" for c in self.cashiers for words in c.untrue],
             *kept(promises, receipts, history),
             *nothing_else(tried, receipts),
             *in_the_tills_order(promises, receipts),

@@ -9,15 +9,19 @@ import {
     leastSize,
     leastSizes,
 } from "@opterp_kkt/app/utils/kkt_document";
+import { findFault } from "@opterp_kkt/app/utils/kkt_fault";
 
 definePosModels();
 
-const line = (name, qty = 1, price_unit = 1, combo_line_ids = []) => ({
+const line = (name, qty = 1, price_unit = 1, combo_line_ids = [], tax_ids = []) => ({
     getFullProductName: () => name,
     qty,
     price_unit,
     combo_line_ids,
+    tax_ids,
+    order_id: {},
 });
+const orderOf = (lines, payment_ids = []) => ({ lines, payment_ids, uiState: {} });
 
 describe("size of a document", () => {
     test("grows with its lines and their names, which are cut", () => {
@@ -35,6 +39,41 @@ describe("size of a document", () => {
             line("Set", 1, 0, [line("x")]),
         ];
         expect(leastSizes(lines)).toEqual([187 + 49, 187 + 48]);
+    });
+});
+
+describe("what keeps a receipt from being built", () => {
+    const vat = (...rates) => rates.map((kkt_vat_rate) => ({ kkt_vat_rate }));
+    const fault = (tested, rates = ["11"], payments = []) =>
+        String(findFault(orderOf([line("Frame"), tested], payments), rates));
+
+    test("is told with the line that is at fault", async () => {
+        await setupPosEnv();
+        expect(fault(line("Lens", 1, 1, [], vat(false)))).toMatch(/Line 2 \(Lens\).*no VAT rate/);
+        expect(fault(line("Lens", 1, 1, [], vat("11", "2")))).toMatch(/Line 2.*no VAT rate/);
+        expect(fault(line("Lens", 1, 1, [], vat("1")))).toMatch(/Line 2.*of today/);
+        expect(fault(line(" "))).toMatch(/Line 2.*no name/);
+        expect(fault(line("Lens", 4_600_000_000_000))).toMatch(/Line 2.*quantity/);
+        const group = [{ amount_type: "group", children_tax_ids: vat("11", "1") }];
+        expect(fault(line("Lens", 1, 1, [], group))).toMatch(/Line 2/);
+    });
+
+    test("is not there", () => {
+        expect(fault(line("Lens", 1, 1, [], vat("11")))).toBe("false");
+        expect(fault(line("Lens", 1, 1, [], vat(undefined)))).toBe("false");
+        expect(fault(line("Lens", 1, 1, [], vat("1")), false)).toBe("false");
+        expect(fault(line(" ", 0))).toBe("false");
+        const refund = { ...line("Lens", -1, 1, [], vat("1")), refunded_orderline_id: {} };
+        expect(fault(refund)).toBe("false");
+    });
+
+    test("may be the payment method", async () => {
+        await setupPosEnv();
+        const pay = (kkt_payment_form) => [
+            { payment_method_id: { name: "Chips", kkt_payment_form } },
+        ];
+        expect(fault(line("Lens"), ["11"], pay(false))).toMatch(/Chips/);
+        expect(fault(line("Lens"), ["11"], pay("cash"))).toBe("false");
     });
 });
 
@@ -69,14 +108,14 @@ test("a buyer's contact", () => {
 });
 
 describe("before payment", () => {
-    /** The checks of an order at a till of that company; `answer` is what the cashier does with a question. */
+    /** The checks of an order at a till of that company; `answer` is what the cashier does with a question, or says it. */
     const open = async (vat, { register = true, answer = "cancel" } = {}) => {
         const store = await setupPosEnv();
         const order = await getFilledOrder(store);
         const pos = Object.create(store, {
             hasKktRegister: { value: register },
             company: { value: { name: "Shop", vat } },
-            dialog: { value: { add: (_component, props) => props[answer]?.() } },
+            dialog: { value: { add: (_, props) => props[answer.call?.() || answer]?.() } },
         });
         return new OrderPaymentValidation({ pos, orderUuid: order.uuid });
     };
@@ -90,10 +129,21 @@ describe("before payment", () => {
         const validation = await open("7702203276");
         const most = Math.floor((LARGEST_DOCUMENT - 187) / 172);
         const lines = Array.from({ length: most + 1 }, () => line("x".repeat(128)));
-        Object.defineProperty(validation, "order", { value: { lines } });
+        Object.defineProperty(validation, "order", { value: orderOf(lines) });
         expect(await validation.askBeforeValidation()).toBe(false);
         lines.pop();
         expect(await validation.askBeforeValidation()).toBe(true);
+    });
+
+    test("of a line that can't be stated the cashier is asked, once", async () => {
+        const order = orderOf([line("Frame"), line("Lens", 1, 1, [], [{ kkt_vat_rate: false }])]);
+        const answers = ["cancel", "cancel", "confirm"];
+        const validation = await open("7702203276", { answer: () => answers.shift() });
+        Object.defineProperty(validation, "order", { value: order });
+        for (const goesOn of [false, false, true, true]) {
+            expect(await validation.askBeforeValidation()).toBe(goesOn);
+        }
+        expect(answers).toEqual([]);
     });
 
     test("of a wrong INN the cashier is asked, and stops", async () => {
@@ -120,7 +170,7 @@ describe("before payment", () => {
             ["ivan@example.com", 1],
             ["", 1],
         ]) {
-            const order = { lines: [], partner_id: { name: "Ivan", email, phone: "" } };
+            const order = { ...orderOf([]), partner_id: { name: "Ivan", email, phone: "" } };
             Object.defineProperty(validation, "order", { value: order, configurable: true });
             expect(await validation.askBeforeValidation()).toBe(true);
             expect(told.length).toBe(times);

@@ -2,11 +2,17 @@ import { patch } from "@web/core/utils/patch";
 import { browser } from "@web/core/browser/browser";
 import { _t } from "@web/core/l10n/translation";
 import { AlertDialog } from "@web/core/confirmation_dialog/confirmation_dialog";
+import { ConnectionLostError } from "@web/core/network/rpc";
+import { ask } from "@point_of_sale/app/utils/make_awaitable_dialog";
 import { PosStore } from "@point_of_sale/app/services/pos_store";
-import { HybridClock, compareStamps } from "@opterp_kkt/app/utils/hlc";
+import { HybridClock, compareStamps, isStamp } from "@opterp_kkt/app/utils/hlc";
 import { isClockOff, judge, KktHealth, seconds } from "@opterp_kkt/app/utils/kkt_health";
+import { LARGEST_DOCUMENT, leastSizes } from "@opterp_kkt/app/utils/kkt_document";
+import { findFault } from "@opterp_kkt/app/utils/kkt_fault";
 import { isShiftLate } from "@opterp_kkt/app/utils/kkt_shift";
 import { KktKeeper } from "@opterp_kkt/app/utils/kkt_keeper";
+
+const byStamp = (a, b) => compareStamps(a.kkt_hlc, b.kkt_hlc);
 
 patch(PosStore.prototype, {
     async setup() {
@@ -27,6 +33,8 @@ patch(PosStore.prototype, {
             this.kktKeeper.askToPersist();
             this.kktKeeper.joinWindows();
             this.takeLoadedKktReport();
+            this._tellOfFoundSales();
+            this._setKktClock();
             this.data.connectWebSocket("KKT_CHANGED", () => this.refreshKkt());
             this.data.bus.addEventListener("BUS:CONNECT", () => this.noteKktBus(true));
             this.data.bus.addEventListener("BUS:RECONNECT", () => this.noteKktBus(true));
@@ -56,6 +64,7 @@ patch(PosStore.prototype, {
         this.isKktBusLost = !isConnected;
         if (isBack) {
             this.refreshKkt();
+            this.kktKeeper.hurry();
         }
     },
 
@@ -63,9 +72,7 @@ patch(PosStore.prototype, {
 
     /** Sales that only this browser has, in the order in which they were made. */
     get unsyncedKktOrders() {
-        return this.models["pos.order"]
-            .filter((order) => order.isAwaitingKkt)
-            .sort((a, b) => compareStamps(a.kkt_hlc, b.kkt_hlc));
+        return this.models["pos.order"].filter((order) => order.isAwaitingKkt).sort(byStamp);
     },
 
     /** Orders of which the server may have something new to say. */
@@ -105,21 +112,64 @@ patch(PosStore.prototype, {
             this.refreshKkt();
         }
         this.kktKeeper.tick();
-        if (this.kktKeeper.isDue(facts.unsynced > 0) && !this.syncingOrders.size) {
+        this.keepKktSales();
+        if (this.kktKeeper.isDue(facts.unsynced > 0)) {
             this.resendKktOrders();
         }
     },
 
-    /** Core sends again with the next sale or after a reload. One after another: a later sale must not arrive first. */
+    /** Core sends again with the next sale or after a reload. */
     async resendKktOrders() {
         this.kktKeeper.noteTry();
-        for (const order of this.unsyncedKktOrders) {
-            await this.syncAllOrders({ orders: [order] });
-            if (order.isAwaitingKkt) {
-                break;
+        await this.syncAllOrders({ orders: this.unsyncedKktOrders });
+        return this.unsyncedKktOrders.length;
+    },
+
+    async keepKktSales() {
+        await this.data.kktJournal.keepOnly(this.unsyncedKktOrders);
+    },
+
+    /** Sales are kept whole in this browser before they leave it, one after another in the order in which they were made. */
+    async syncAllOrders(options = {}) {
+        await this.keepKktSales();
+        const { orderToCreate, orderToUpdate } = this.getPendingOrder();
+        const orders = options.orders || [...orderToCreate, ...orderToUpdate];
+        const sales = orders.filter((order) => order.isAwaitingKkt).sort(byStamp);
+        if (!sales.length || this.data.network.offline) {
+            return await super.syncAllOrders(...arguments);
+        }
+        const synced = await this._syncKktSales(sales, options);
+        const others = orders.filter((order) => !sales.includes(order));
+        const rest =
+            synced && others.length && (await super.syncAllOrders({ ...options, orders: others }));
+        this.keepKktSales();
+        return synced && [...synced, ...(rest || [])];
+    },
+
+    /** Where the connection is lost, a later sale must not arrive first. One that the server refuses keeps no other one here, and only
+     *  the last one's refusal is told to who has just been paid.
+     */
+    async _syncKktSales(sales, options) {
+        const synced = [];
+        for (const sale of sales) {
+            if (this.syncingOrders.has(sale.uuid)) {
+                return;
+            }
+            try {
+                const done = await super.syncAllOrders({ ...options, orders: [sale], throw: true });
+                synced.push(...(done || []));
+            } catch (error) {
+                const isLost = error instanceof ConnectionLostError;
+                if (options.throw && (isLost || sale === sales.at(-1))) {
+                    throw error;
+                }
+                if (isLost) {
+                    break;
+                }
+                this.deviceSync.readDataFromServer();
             }
         }
-        return this.unsyncedKktOrders.length;
+        return synced;
     },
 
     /** Ask the server how this till's receipts are doing, and what became of those on the screen. Nothing waits for the answer,
@@ -142,6 +192,31 @@ patch(PosStore.prototype, {
         this._tellOfLateShift();
         if (this.kktHealth.askAgain && report) {
             await this.refreshKkt();
+        }
+    },
+
+    /** The browser may have ended before it had stored the last stamp: what it has of sales is earlier than the next one. */
+    _setKktClock() {
+        const stamps = this.models["pos.order"]
+            .getAll()
+            .map((order) => order.kkt_hlc)
+            .filter(isStamp);
+        if (stamps.length) {
+            this.kktClock.tick(...stamps);
+        }
+    },
+
+    /** Core's database was damaged or emptied, or the browser ended while it was written. */
+    _tellOfFoundSales() {
+        const { found } = this.data.kktJournal;
+        if (found) {
+            this.notification.add(
+                _t(
+                    "Sales that were not whole in this browser's database, and have been restored from its journal: %s. They are sent now.",
+                    found
+                ),
+                { type: "info", sticky: true }
+            );
         }
     },
 
@@ -203,6 +278,39 @@ patch(PosStore.prototype, {
             this.refreshKkt();
         }
         return super.postSyncAllOrders(...arguments);
+    },
+
+    async pay() {
+        if (!this.hasKktRegister || (await this.askDespiteKktFault(this.getOrder()))) {
+            return await super.pay(...arguments);
+        }
+    },
+
+    /** Before money changes hands: whether the sale goes on. What would be rejected is asked about once, what is too large can't be sold. */
+    async askDespiteKktFault(order) {
+        const size = Math.max(...leastSizes(order.lines));
+        if (size > LARGEST_DOCUMENT) {
+            this.dialog.add(AlertDialog, {
+                title: _t("Too much for one fiscal receipt"),
+                body: _t(
+                    "The fiscal receipt of this order would have more than %(size)s bytes, and may have %(most)s. Sell it in several orders.",
+                    { size, most: LARGEST_DOCUMENT }
+                ),
+            });
+            return false;
+        }
+        const fault = findFault(order, this.kktHealth.rates);
+        if (fault && order.uiState.kktFault !== fault) {
+            const title = _t("This sale would have no fiscal receipt");
+            const goesOn = await ask(this.dialog, {
+                title,
+                body: fault,
+                confirmLabel: _t("Sell Anyway"),
+            });
+            order.uiState.kktFault = goesOn && fault;
+            return goesOn;
+        }
+        return true;
     },
 
     canEditPayment(order) {

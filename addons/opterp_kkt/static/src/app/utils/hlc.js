@@ -43,7 +43,7 @@ export class HybridClock {
     load() {
         try {
             const last = JSON.parse(browser.localStorage.getItem(this.key));
-            return [last.local_time, last.logical_counter].every(Number.isSafeInteger) && last;
+            return isStamp(last) && last;
         } catch {
             return null; // nothing stored yet, or not by us
         }
@@ -60,6 +60,10 @@ export class HybridClock {
 
 function newNode() {
     return `till-${uuidv4().slice(-12)}`;
+}
+
+export function isStamp(value) {
+    return [value?.local_time, value?.logical_counter].every(Number.isSafeInteger);
 }
 
 /** For sorting: negative when the first stamp is the earlier one. */

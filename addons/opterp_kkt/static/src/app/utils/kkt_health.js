@@ -27,6 +27,7 @@ export class KktHealth {
     next_in = null; // s until the next try, when the server answered
     words = false; // the OFD's
     may_deliver = false;
+    rates = false; // of VAT, that a receipt of today may state
     clockError = 0; // s that this device's clock is ahead of the server's
     answeredAt = seconds();
     askedAt = -Infinity;

@@ -72,6 +72,12 @@ export class KktKeeper {
         return seconds() >= this.nextTryAt;
     }
 
+    /** The server is there again: what waits is sent within seconds. */
+    hurry() {
+        this.tries = 0;
+        this.nextTryAt = Infinity;
+    }
+
     noteTry() {
         this.tries += 1;
         this.nextTryAt = seconds() + getPause(this.tries, Math.random());

@@ -5,7 +5,7 @@ import { ask } from "@point_of_sale/app/utils/make_awaitable_dialog";
 import OrderPaymentValidation from "@point_of_sale/app/utils/order_payment_validation";
 import { seconds } from "@opterp_kkt/app/utils/kkt_health";
 import { isShiftRefused } from "@opterp_kkt/app/utils/kkt_shift";
-import { isContact, isInn, LARGEST_DOCUMENT, leastSizes } from "@opterp_kkt/app/utils/kkt_document";
+import { isContact, isInn } from "@opterp_kkt/app/utils/kkt_document";
 
 patch(OrderPaymentValidation.prototype, {
     /** What would leave the sale without its fiscal receipt is said before it is paid. */
@@ -14,7 +14,7 @@ patch(OrderPaymentValidation.prototype, {
             this.pos.hasKktRegister &&
             !(
                 (await this._checkKktShift()) &&
-                this._checkKktSize() &&
+                (await this.pos.askDespiteKktFault(this.order)) &&
                 (await this._askDespiteWrongInn())
             )
         ) {
@@ -58,21 +58,6 @@ patch(OrderPaymentValidation.prototype, {
         }
     },
 
-    _checkKktSize() {
-        const size = Math.max(...leastSizes(this.order.lines));
-        if (size <= LARGEST_DOCUMENT) {
-            return true;
-        }
-        this.pos.dialog.add(AlertDialog, {
-            title: _t("Too much for one fiscal receipt"),
-            body: _t(
-                "The fiscal receipt of this order would have more than %(size)s bytes, and may have %(most)s. Sell it in several orders.",
-                { size, most: LARGEST_DOCUMENT }
-            ),
-        });
-        return false;
-    },
-
     async _askDespiteWrongInn() {
         const { name, vat } = this.pos.company;
         return (
@@ -93,6 +78,8 @@ patch(OrderPaymentValidation.prototype, {
         if (this.pos.hasKktRegister && !this.order.kkt_hlc) {
             this.order.kkt_hlc = this.pos.kktClock.tick();
         }
-        return await super.finalizeValidation(...arguments);
+        const result = await super.finalizeValidation(...arguments);
+        this.pos.keepKktSales(); // what the server refused is a draft again
+        return result;
     },
 });
