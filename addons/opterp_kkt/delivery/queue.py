@@ -23,6 +23,8 @@ class Queue:
     waited: float  # s since its head was issued
     blamed: bool  # the last answer to its head may have been about the OFD as a whole
     paused_for: float  # s
+    requests_per_second: float  # that the OFD takes; 0: as many as there are
+    parallel_requests: int
     breaker_id: int
     breaker: breaker.Breaker
     now: float  # s since 1970, by PostgreSQL's clock
@@ -34,6 +36,10 @@ class Queue:
         decided = breaker_row.from_row(row)
         seen = {name: row[name] for name in cls.__dataclass_fields__ if name not in ("breaker", "claim")}
         return cls(**seen, breaker=decided)
+
+    @property
+    def is_limited(self) -> bool:
+        return bool(self.requests_per_second or self.parallel_requests)
 
     @property
     def endpoint_key(self) -> tuple:

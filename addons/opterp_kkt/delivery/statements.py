@@ -37,6 +37,7 @@ DESTINATION = """COALESCE(CASE WHEN h.in_doubt OR h.state = 'sending' THEN COALE
 # others show whether it is the document.
 SCAN = f"""
     SELECT g.id AS register_id, o.id AS ofd_id, o.protocol, o.url, o.credentials, o.on_refusal, o.settings_version,
+           COALESCE(o.requests_per_second, 0) AS requests_per_second, COALESCE(o.parallel_requests, 0) AS parallel_requests,
            d.hold_reason IS NOT NULL AS held,
            CASE WHEN {DUE} THEN 0 ELSE extract(epoch FROM h.next_attempt_at - {NOW})::float8 END AS due_in,
            CASE WHEN {UNPAUSED} THEN 0 ELSE extract(epoch FROM o.paused_until - {NOW})::float8 END AS paused_for,

@@ -21,6 +21,7 @@ from .lease import Lease, LeaseLost, LeaseUnavailable, connect
 from .news import News
 from .outcomes import EFFECTS, FOR_PEOPLE, SETTLED, Attempt, Claim, consequences, fails_alone, may_send, must_ask
 from .ownership import Absentees, Fenced, Ownership
+from .pace import LONGEST_WAIT, Pace
 from .queue import Queue
 from .session import SessionLost
 from .settings import Settings
@@ -65,6 +66,7 @@ class Worker:
         self.at_once = at_once
         self.news = news
         self.absentees = Absentees()
+        self._pace = Pace(guard)
         self._transports: dict[tuple, Transport] = {}
         self._redis_again = 0.0
 
@@ -176,13 +178,18 @@ class Worker:
         :param until: moment of the monotonic clock after which no other is begun
         :return: the queue as seen then; None when it is empty, has to wait, or goes elsewhere now
         """
-        if not (claim := queue.claim):
-            ownership.keep(self.settings.attempt_seconds)
-            claim = self._claim(ownership, queue, only_ask)
-        if not claim:
-            return None
+        with self._pace.permit(queue) as permitted:
+            if not permitted or not self._pace.take_turn(queue):
+                return None
+            if not (claim := queue.claim):
+                ownership.keep(self.settings.attempt_seconds)
+                claim = self._claim(ownership, queue, only_ask)
+            return self._deliver_claimed(ownership, queue, claim, until) if claim else None
+
+    def _deliver_claimed(self, ownership: Ownership, queue: Queue, claim: Claim, until: float) -> Queue | None:
+        """Send and record it. What an OFD limits is not claimed before its turn."""
         attempt = verified(claim, self._send(ownership, queue, claim))
-        go_on = monotonic() < until and ownership.lasts(self.settings.attempt_seconds)
+        go_on = monotonic() < until and not queue.is_limited and ownership.lasts(self.settings.attempt_seconds)
         try:
             seen = self._record(ownership, queue, claim, attempt, go_on)
         except IntegrityError as error:  # as an FD number that another document has
@@ -240,7 +247,14 @@ class Worker:
             asked = answer.outcome
             if (asked is not Outcome.ABSENT and not answer.resend) or not may_send(claim, tries):
                 return Attempt(answer, asked)
+            self._await_turn(ownership, queue)
         return Attempt(transport.send(document), asked, sent=True)
+
+    def _await_turn(self, ownership: Ownership, queue: Queue) -> None:
+        """For the second request about a document: what the OFD has just said of it stays unsaid if it is left for later."""
+        while not self._pace.take_turn(queue):
+            sleep(LONGEST_WAIT)
+            ownership.keep(self.settings.attempt_seconds)
 
     def _get_payload(self, ownership: Ownership, queue: Queue, claim: Claim) -> str:
         """The envelope as the receiver reads it. One for another protocol is made and stored before anything is sent: what was

@@ -21,6 +21,7 @@ from . import (
     kkt_ofd_callback,
     kkt_ofd_credentials,
     kkt_ofd_device,
+    kkt_ofd_pace,
     kkt_receipt,
     kkt_receipt_attempt,
     kkt_receipt_correction,

@@ -40,7 +40,7 @@ class PosOrderLine(models.Model):
             quantity=abs(Decimal(str(self.qty))),
             total=self._kkt_get_total(),
             vat_rate=signed or self._kkt_get_vat_rate(),
-            subject=int(self.product_id.kkt_payment_subject or GOODS) if goods else PAYMENT,
+            subject=int(self.product_id.product_tmpl_id.kkt_payment_subject or GOODS) if goods else PAYMENT,
             measure=self.product_uom_id.kkt_measure if self.product_uom_id and goods else PIECE,
             method=method,
             of_earlier_sale=bool(signed),

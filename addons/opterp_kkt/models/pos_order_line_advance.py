@@ -48,7 +48,7 @@ class PosOrderLine(models.Model):
             return method if method in ADVANCES else FULL_SETTLEMENT
         if self._kkt_is_down_payment():
             return self._kkt_get_prepayment()
-        if self.product_id.kkt_payment_subject == str(PAYMENT) or self._kkt_is_wallet_product():
+        if self.product_id.product_tmpl_id.kkt_payment_subject == str(PAYMENT) or self._kkt_is_wallet_product():
             return ADVANCE
         return FULL_SETTLEMENT
 

@@ -18,6 +18,8 @@ from harness.stack import Database, Emulator, Odoo
 
 pytestmark = pytest.mark.at_length
 VERSIONS = {  # git archive COMMIT addons/opterp_kkt | xz
+    "19.0.1.5.0": "5fb4593",
+    "19.0.1.2.0": "e28ab39",
     "19.0.1.1.0": "b910084",
     "19.0.1.0.0": "b9a7cf0^",
 }
@@ -99,6 +101,7 @@ def test_all_that_a_version_of_before_left_is_delivered(version, environment, re
         assert len(shop.database.query(HELD)) == 1
         assert shop.database.value("SELECT state FROM kkt_circuit_breaker") == "open"
         assert not shop.database.value(SECRETS), "the token has moved"
+        assert shop.database.value("SELECT credentials->>'token' FROM kkt_ofd") == TOKEN
         scenario.step("upgraded: nothing of them changed, the hold and the open breaker are there")
 
         host = shop.host(crons=0)
