@@ -38,9 +38,9 @@ def test_requests_a_second(report, shop):
         turns = [row["start"] for row in shop.database.query(TURNS)]
         arrivals = sorted(request["arrived"] / 1000 for request in shop.ofd.history()[before:])
         assert len(arrivals) >= 3 * TILLS
-        assert all(later - earlier > 0.249 for earlier, later in zip(turns, turns[1:], strict=False)), "a quarter of a second apart"
+        assert all(later - earlier > 0.249 for earlier, later in zip(turns, turns[1:], strict=False)), "0.25 s apart"
         assert len(turns) >= len(arrivals), "each request took a turn"
-        assert all(arrived >= turn - 0.001 for arrived, turn in zip(arrivals, turns, strict=False)), "none went out before its turn"
+        assert all(arrived >= turn - 0.001 for arrived, turn in zip(arrivals, turns, strict=False)), "none was too early"
         assert shop.violations() == []
         story.figure(f"{len(arrivals)} requests of two hosts, {len(turns)} turns, each 0.25 s after the one before")
 
