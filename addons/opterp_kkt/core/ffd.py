@@ -20,6 +20,7 @@ from .text import fit_texts
 RECEIPT = 3  # document code
 FFD_1_2 = 4  # tag 1209
 FNS_URL = "www.nalog.gov.ru"  # tag 1060
+MONEY_GOES_OUT = (2, 3)  # tag 1054: a sale taken back, a purchase
 
 
 def share_payments(paid: dict[str, int], total: int, other: int, tolerance: int) -> dict[str, int]:
@@ -102,6 +103,12 @@ def _checked(body, items):
             error.values.update(line=item.line, name=item.name)
         raise
     return body
+
+
+def signed_total(document: dict) -> int:
+    """Kopecks as they add up to what was taken: below zero where money goes out. 0 of a report."""
+    total = document.get("totalSum", 0)
+    return -total if document.get("operationType") in MONEY_GOES_OUT else total
 
 
 def to_text(value: dict) -> str:

@@ -9,6 +9,7 @@ from odoo.exceptions import UserError
 
 from ..core import hlc
 from ..core.document_error import DocumentError
+from ..core.ffd import signed_total
 from ..core.fiscal_data import FiscalData
 from ..drivers import DRIVERS
 from ..transports import PROTOCOLS, Contents
@@ -50,6 +51,7 @@ IMMUTABLE = {
     'payload',
     'protocol',
     'total',
+    'amount_signed',
     'cashier',
     'numbers_follow',
     *FiscalData._fields,
@@ -312,6 +314,7 @@ class KktReceipt(models.Model):
             **{f'hlc_{name}': part for name, part in place.stamp._asdict().items()},
             'hlc_drift': place.drifted,
             'total': document.get('totalSum'),
+            'amount_signed': signed_total(document) / 100,
             'numbers_follow': fiscal_data is None,
             **(fiscal_data._asdict() if fiscal_data else {}),
             'protocol': place.protocol,

@@ -4,11 +4,12 @@ from odoo import api, fields, models
 from odoo.tools import format_datetime
 from odoo.tools.sql import column_exists, create_column, table_exists
 
-MONEY_GOES_OUT = ('2', '3')  # a refund of a sale, a purchase
+from ..core.ffd import MONEY_GOES_OUT
+
 # What was there before these columns were, in one statement: a shop has millions of receipts.
 FILL = f"""
     UPDATE kkt_receipt r
-       SET amount_signed = CASE WHEN operation_type IN {MONEY_GOES_OUT} THEN -1 ELSE 1 END * COALESCE(total, 0) / 100.0,
+       SET amount_signed = CASE WHEN operation_type::int IN {MONEY_GOES_OUT} THEN -1 ELSE 1 END * COALESCE(total, 0) / 100.0,
            cashier = (SELECT p.name FROM pos_order o JOIN res_users u ON u.id = o.user_id
                         JOIN res_partner p ON p.id = u.partner_id WHERE o.id = r.pos_order_id)
 """
@@ -24,9 +25,7 @@ class KktReceipt(models.Model):
 
     currency_id = fields.Many2one(related='company_id.currency_id')
     amount_total = fields.Monetary("Total", compute='_compute_amount_total')
-    amount_signed = fields.Monetary(
-        "Sum", compute='_compute_amount_signed', store=True, help="What a refund gives back is subtracted, so that sums add up."
-    )
+    amount_signed = fields.Monetary("Sum", readonly=True, help="What a refund gives back is subtracted, so that sums add up.")
     till_id = fields.Many2one(related='register_id.pos_config_id', string="Till")
     session_id = fields.Many2one(related='pos_order_id.session_id')
     cashier = fields.Char(readonly=True, help="Tag 1021.")
@@ -44,11 +43,6 @@ class KktReceipt(models.Model):
     def _compute_amount_total(self):
         for receipt in self:
             receipt.amount_total = receipt.total / 100
-
-    @api.depends('total', 'operation_type')
-    def _compute_amount_signed(self):
-        for receipt in self:
-            receipt.amount_signed = (-1 if receipt.operation_type in MONEY_GOES_OUT else 1) * receipt.total / 100
 
     @api.depends('hlc_local_time', 'hlc_logical_counter', 'hlc_node')
     def _compute_hlc(self):

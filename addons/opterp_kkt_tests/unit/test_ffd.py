@@ -8,7 +8,7 @@ from decimal import ROUND_HALF_UP, Decimal
 import pytest
 from core import tlv, vat
 from core.document_error import DocumentError
-from core.ffd import settlement, share_payments, to_text
+from core.ffd import settlement, share_payments, signed_total, to_text
 from core.lines import Item, fit_items
 from core.qr import qr_text
 from core.rules import PAYMENT_FORMS, check
@@ -587,3 +587,8 @@ def test_qr_text_of_real_receipts(text, moment, kopecks):
         "operationType": int(said["n"]),
     }
     assert qr_text(document, moment) == text
+
+
+def test_sums_add_up_to_what_was_taken():
+    documents = [{"operationType": operation, "totalSum": 100} for operation in (1, 2, 3, 4)]
+    assert [signed_total(document) for document in (*documents, {"code": 2})] == [100, -100, -100, 100, 0]
