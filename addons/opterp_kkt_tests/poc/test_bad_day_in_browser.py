@@ -84,11 +84,11 @@ def release(page: Page, host: Odoo):
 def retry_what_was_refused(page: Page, host: Odoo):
     page.goto(host.url + ALARMS)
     press(page, "action_open_rejected")
-    page.locator(".o_data_row, .o_kanban_record").first.click()
+    page.locator(".o_list_view .o_data_row").first.click()
     expect(page.locator(".alert-danger:visible").first).to_contain_text("bad_vat")
     picture(page, "6-rejected")
     press(page, "action_retry")
-    expect(page.locator("button[name=action_retry]:visible")).to_have_count(0)
+    expect(page.locator(".alert-danger:visible")).to_have_count(0)
 
 
 def see_that_all_is_well(page: Page, host: Odoo):
