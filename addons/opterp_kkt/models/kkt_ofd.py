@@ -190,14 +190,7 @@ class KktOfd(models.Model):
 
     def action_test_connection(self):
         """Ask the OFD for a document that can't exist, and say in words how it answered."""
-        self.ensure_one()
-        self._check_may_operate()
-        transport = open_transport(self.protocol, self._get_endpoint())
-        self.env.cr.commit()  # no network call while this transaction is open  # pylint: disable=invalid-commit
-        try:
-            answer = transport.check()
-        finally:
-            transport.close()
+        answer = self._check_connection()
         good = answer.outcome is Outcome.ABSENT
         self.sudo().answered_at = good and self.env.cr.now()
         if answer.device:
@@ -212,6 +205,16 @@ class KktOfd(models.Model):
                 'sticky': not good or bool(answer.device),
             },
         }
+
+    def _check_connection(self):
+        self.ensure_one()
+        self._check_may_operate()
+        transport = open_transport(self.protocol, self._get_endpoint())
+        self.env.cr.commit()  # no network call while this transaction is open  # pylint: disable=invalid-commit
+        try:
+            return transport.check()
+        finally:
+            transport.close()
 
     def _describe_test(self, answer, good):
         """Where we asked, how long that took, with what, and what came back; of a register, what it says of itself."""
