@@ -43,7 +43,9 @@ class KktOfd(models.Model):
         tracking=True,
         help="Without the path that the protocol adds: HTTP posts documents to URL/v1/documents, the web server of the ATOL"
         " driver takes them at URL/api/v2/requests, mostly on port 16732 of the computer that the register is connected to, ATOL"
-        " Online at URL/GROUP/sell: https://online.atol.ru/possystem/v5, or https://testonline.atol.ru/possystem/v5 for tests."
+        " Online at URL/GROUP/sell: https://online.atol.ru/possystem/v5, or https://testonline.atol.ru/possystem/v5 for tests,"
+        " OrangeData at URL/documents: https://api.orangedata.ru:12003/api/v2, or https://apip.orangedata.ru:2443/api/v2 for"
+        " tests."
         " The OFD's own protocol has an address like tcp://ofd.example:7777.",
     )
     on_refusal = fields.Selection(

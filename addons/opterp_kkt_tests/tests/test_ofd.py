@@ -221,7 +221,8 @@ class TestOfd(KktCommon, TransactionCase):
             ('token', "['http']", "True"),
             ('login', "['atol_web', 'atol_online', 'parcel']", "False"),
             ('password', "['atol_web', 'atol_online', 'parcel']", "True"),
-            ('group_code', "['atol_online']", "False"),
+            ('group_code', "['atol_online', 'orangedata']", "False"),
+            ('signing_key', "['orangedata']", "True"),
         ):
             with self.subTest(name=name):
                 [node] = etree.fromstring(arch).xpath(f"//field[@name='{name}']")
