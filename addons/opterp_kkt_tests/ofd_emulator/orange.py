@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from .history import History, Record
 
 RESOURCES = {"documents", "correction12"}
+GROUP = "Main"  # of who names none
 PAYMENTS = {1, 2, 14, 15, 16}
 PKCS1_SHA256 = bytes.fromhex("3031300d060960864801650304020105000420")
 
@@ -78,7 +79,7 @@ class Orange:
         """What it will have become when it has waited in the queue."""
         if error := self._cloud.conditions["fails"]:
             return {"results": [{"status": "expired" if error["type"] == "timeout" else "fail", "error": error["text"]}]}
-        told = self._sign(document, get_drive(document["group"]))
+        told = self._sign(document, get_drive(document.get("group", GROUP)))
         return {
             "accepted": True, "ofd_id": document["id"], "fd_number": told["documentNumber"], "register": told["fsNumber"],
             "server_time": int(time.time() * 1000), "results": [{"status": "done", "told": told}],
@@ -142,8 +143,8 @@ def _find_wrong(document):
     return {
         "id": not 0 < len(document["id"]) <= 64,
         "inn": not document["inn"].isdecimal() or len(document["inn"]) not in (10, 12),
-        "group": not 0 < len(document["group"]) <= 32,
-        "ffdVersion": content["ffdVersion"] != 4,
+        "group": not 0 < len(document.get("group", GROUP)) <= 32,
+        "ffdVersion": content.get("ffdVersion", 2) not in (2, 4),  # FFD 1.05, unless it is said
         "type": content["type"] not in range(1, 5),
         "customerContact": not 0 < len(content["customerContact"]) <= 64,
         "taxationSystem": content["checkClose"]["taxationSystem"] not in range(6),

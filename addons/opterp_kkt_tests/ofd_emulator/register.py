@@ -262,7 +262,7 @@ def _get_tasks(request):
 
 def _is_uuid(key):
     try:
-        return str(UUID(key)) == key
+        return key in (str(UUID(key)), UUID(key).hex)
     except (ValueError, TypeError, AttributeError):
         return False
 
