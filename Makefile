@@ -13,7 +13,7 @@ help: ## this list
 setup: ## system packages, Odoo 19 and a Python environment, where missing
 	@docker/setup.sh
 
-demo: setup ## sell, cut the network, bring it back: the whole job in one run; PROTOCOL=atol_web, atol_online: with such registers; =ofd_tcp: over TCP
+demo: setup ## sell, cut the network, bring it back: the whole job in one run; PROTOCOL=atol_web, atol_online, orangedata: with such registers; =ofd_tcp: over TCP
 	@$(during) sh -c 'docker/database.sh demo && exec $(python) addons/opterp_kkt_tests/demo.py'
 
 test: setup ## the tests that decide, the till in Chromium included; ONLY=poc_5 or a file's path: a part, whole

@@ -4,7 +4,7 @@
 #
 #   test.sh                the steps of `make test`: lint, unit, flows, Odoo's tests and the proofs in two lanes each, then pytest-odoo
 #                          over a sample; what is marked as a part of `make proofs` is left out
-#   test.sh STEP…          lint, unit, flows, odoo (or odoo-1, odoo-2), pytest-odoo, pytest-odoo-all, proofs-1, proofs-2, nemesis
+#   test.sh STEP…          lint, unit, flows, odoo (or odoo-1, odoo-2), pytest-odoo, pytest-odoo-all, proofs-1, proofs-2, nemesis, clients
 #   test.sh poc            every proof
 #   test.sh all            every step, pytest-odoo over all of Odoo's tests instead of a sample, and the nemesis with many seeds
 #   ONLY=poc_5 test.sh     what has this in its name, or the test file at this path
@@ -75,6 +75,12 @@ lane() { KKT_SHARED=$shared proofs "$1" "$tests/poc"; }
 proofs_1() { lane proofs-1; }
 
 proofs_2() { lane proofs-2; }
+
+# Clients that others wrote, against the emulated registers.
+clients() {
+    pip install --quiet --no-deps --upgrade --target .run/clients -r requirements-clients.txt &&
+        PYTHONPATH=.run/clients pytest -p no:odoo -q "$tests/unit/test_foreign_clients.py"
+}
 
 nemesis() {
     local seed status=0

@@ -7,7 +7,7 @@
     'maintainers': ['opterp'],
     'license': 'LGPL-3',
     'depends': ['point_of_sale', 'mail'],
-    'external_dependencies': {'python': ['prometheus_client', 'python-stdnum', 'qrcode', 'redis', 'requests']},
+    'external_dependencies': {'python': ['cryptography', 'prometheus_client', 'python-stdnum', 'qrcode', 'redis', 'requests']},
     'data': [
         'security/opterp_kkt_security.xml',
         'security/ir.model.access.csv',

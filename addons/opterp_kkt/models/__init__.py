@@ -34,6 +34,7 @@ from . import (
     kkt_register_contact,
     kkt_register_correction,
     kkt_register_delivery,
+    kkt_register_device,
     kkt_register_drive,
     kkt_register_master_data,
     kkt_register_numbers,

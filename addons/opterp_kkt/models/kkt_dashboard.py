@@ -37,7 +37,7 @@ class KktDashboard(models.AbstractModel):
     """The page that shows at a glance how receipts reach the OFD: figures of each OFD and each register.
 
     One call, and as many statements whatever the number of registers: from what is unfinished, one row per register, and the
-    documents of the last hour. The page asks again every few seconds.
+    documents of the last hour. The page asks again when it hears of a change (`kkt_register_till.py`), and from time to time.
     """
 
     _name = 'kkt.dashboard'

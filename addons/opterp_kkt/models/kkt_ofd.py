@@ -43,7 +43,9 @@ class KktOfd(models.Model):
         tracking=True,
         help="Without the path that the protocol adds: HTTP posts documents to URL/v1/documents, the web server of the ATOL"
         " driver takes them at URL/api/v2/requests, mostly on port 16732 of the computer that the register is connected to, ATOL"
-        " Online at URL/GROUP/sell: https://online.atol.ru/possystem/v5, or https://testonline.atol.ru/possystem/v5 for tests."
+        " Online at URL/GROUP/sell: https://online.atol.ru/possystem/v5, or https://testonline.atol.ru/possystem/v5 for tests,"
+        " OrangeData at URL/documents: https://api.orangedata.ru:12003/api/v2, or https://apip.orangedata.ru:2443/api/v2 for"
+        " tests."
         " The OFD's own protocol has an address like tcp://ofd.example:7777.",
     )
     on_refusal = fields.Selection(
@@ -190,14 +192,7 @@ class KktOfd(models.Model):
 
     def action_test_connection(self):
         """Ask the OFD for a document that can't exist, and say in words how it answered."""
-        self.ensure_one()
-        self._check_may_operate()
-        transport = open_transport(self.protocol, self._get_endpoint())
-        self.env.cr.commit()  # no network call while this transaction is open  # pylint: disable=invalid-commit
-        try:
-            answer = transport.check()
-        finally:
-            transport.close()
+        answer = self._check_connection()
         good = answer.outcome is Outcome.ABSENT
         self.sudo().answered_at = good and self.env.cr.now()
         if answer.device:
@@ -212,6 +207,16 @@ class KktOfd(models.Model):
                 'sticky': not good or bool(answer.device),
             },
         }
+
+    def _check_connection(self):
+        self.ensure_one()
+        self._check_may_operate()
+        transport = open_transport(self.protocol, self._get_endpoint())
+        self.env.cr.commit()  # no network call while this transaction is open  # pylint: disable=invalid-commit
+        try:
+            return transport.check()
+        finally:
+            transport.close()
 
     def _describe_test(self, answer, good):
         """Where we asked, how long that took, with what, and what came back; of a register, what it says of itself."""

@@ -10,6 +10,13 @@ class KktOfd(models.Model):
 
     _inherit = 'kkt.ofd'
 
+    is_register = fields.Boolean(compute='_compute_is_register')
+
+    @api.depends('protocol')
+    def _compute_is_register(self):
+        for ofd in self:
+            ofd.is_register = ofd._is_register()
+
     @api.constrains('protocol')
     def _check_receiver_of_registers(self):
         self.sudo().register_ids._check_receiver()

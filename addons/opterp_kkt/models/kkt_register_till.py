@@ -3,13 +3,15 @@ from odoo import models
 MOST_ORDERS = 1000  # that one question may be about
 LARGEST_ID = 2**31 - 1
 SHOWN_FIELDS = ['kkt_state', 'kkt_qr', 'kkt_documents']
+DASHBOARD = 'kkt_dashboard'  # the channel of the open dashboards
 
 
 class KktRegister(models.Model):
     """What the open tills of a register show of its documents, and how they hear of a change.
 
         delivery, a breaker, a person changes something ──> `_tell_tills`: a message on the channel of the point of sale
-            └─ the till asks once, by `get_till_report`, for whatever it shows
+            ├─ the till asks once, by `get_till_report`, for whatever it shows
+            └─ an open dashboard asks for its figures, which only those get who may see them
 
     The channel is protected by its name alone, so the message says no more than whose tills should look. A till that hears
     nothing (a bus that is down, a reload) asks by itself while something is open.
@@ -20,6 +22,7 @@ class KktRegister(models.Model):
     def _tell_tills(self):
         for register in self.exists().filtered('pos_config_id'):
             register.pos_config_id._notify('KKT_CHANGED', {'register_id': register.id})
+        self.env['bus.bus']._sendone(DASHBOARD, 'KKT_CHANGED', {})
 
     def get_till_report(self, shown=()):
         """How the register is doing, and what has become of the orders that a till shows.

@@ -19,6 +19,7 @@ from .base import (
 )
 from .http import HttpTransport
 from .ofd_tcp import OfdTcp
+from .orangedata import OrangeData
 
 __all__ = [
     "LONGEST_PAUSE", "MESSAGE_LENGTH", "PROTOCOLS", "Answer", "Contents", "Credential", "Device", "Document", "Endpoint",
@@ -30,6 +31,7 @@ PROTOCOLS: dict[str, type[Transport]] = {
     "ofd_tcp": OfdTcp,
     "atol_web": AtolWeb,
     "atol_online": AtolOnline,
+    "orangedata": OrangeData,
 }
 
 

@@ -250,7 +250,9 @@ def read_done(reply: Reply) -> Answer:
     if status in ("error", "interrupted", "canceled"):
         answer = _read_error(reply, results[-1])
         return answer if answer.outcome is Outcome.UNABLE else replace(answer, outcome=Outcome.REFUSED)
-    return Answer(Outcome.ACCEPTED if status == "ready" else Outcome.UNKNOWN, reply.status, get_words(results[-1]))
+    if status == "ready":
+        return Answer(Outcome.ACCEPTED, reply.status)
+    return Answer(Outcome.UNKNOWN, reply.status, f"{status!s:.40} {get_words(results[-1])}".strip())
 
 
 def get_results(reply: Reply) -> list[dict]:

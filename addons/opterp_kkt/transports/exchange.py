@@ -17,7 +17,7 @@ from urllib3 import Timeout
 from urllib3.exceptions import NewConnectionError
 
 from .base import LONGEST_PAUSE, MESSAGE_LENGTH, Answer, Endpoint, Outcome
-from .wire import BODY_LIMIT, Reply, open_adapter, whole_body
+from .wire import BODY_LIMIT, Identity, Reply, open_adapter, whole_body
 
 WEB = ("http://", "https://")
 SHORTEST_PAUSE = 1.0  # s: "Retry-After: 0" must not become a hot loop
@@ -31,11 +31,12 @@ class Exchange:
 
     :param secrets: what is never repeated in an answer's words
     :param fault: what is wrong with the settings: all that is ever answered then
+    :param identity: what the other side knows us by over TLS, where it asks for that
     """
 
-    def __init__(self, endpoint: Endpoint, secrets: list[str], fault: str):
+    def __init__(self, endpoint: Endpoint, secrets: list[str], fault: str, identity: Identity | None = None):
         self._secrets = [secret for secret in secrets if secret]
-        self._adapter = open_adapter()
+        self._adapter = open_adapter(identity)
         self._timeout = endpoint.timeout
         self._misconfigured = Answer(Outcome.MISCONFIGURED, message=fault) if fault else None
 

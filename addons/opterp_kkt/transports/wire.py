@@ -1,9 +1,11 @@
 """The wire: sockets whose timeout is a total, and an adapter that makes `requests` use them."""
 
+import os
 import socket
 import ssl
 from collections.abc import Mapping
 from concurrent.futures import Future
+from functools import partial
 from threading import Thread
 from time import monotonic
 from typing import NamedTuple
@@ -117,26 +119,49 @@ class _HTTPConnection(_Connecting, HTTPConnection):
     pass
 
 
+class Identity(NamedTuple):
+    """What a peer knows us by: a client certificate and its key, as PEM texts."""
+
+    certificate: str
+    key: str
+
+    def load_into(self, context: ssl.SSLContext) -> None:
+        """OpenSSL reads them from a file, which exists in memory alone, and for this moment."""
+        descriptor = os.memfd_create("identity")
+        try:
+            os.write(descriptor, f"{self.certificate}\n{self.key}".encode())
+            context.load_cert_chain(f"/proc/self/fd/{descriptor}")
+        finally:
+            os.close(descriptor)
+
+
 class _HTTPSConnection(_Connecting, HTTPSConnection):
-    def __init__(self, *args, **kwargs):
+    def __init__(self, *args, identity: Identity | None = None, **kwargs):
         super().__init__(*args, **kwargs)
         # The system's certificates count besides those of `requests`: administrators add authorities there.
         self.ssl_context = ssl.create_default_context()
         self.ssl_context.sslsocket_class = _TLSSocket
+        if identity:
+            identity.load_into(self.ssl_context)
 
 
 class _HTTPPool(HTTPConnectionPool):
     ConnectionCls = _HTTPConnection
 
 
-class _HTTPSPool(HTTPSConnectionPool):
-    ConnectionCls = _HTTPSConnection
+def _open_pools(identity):
+    """Pools by scheme, whose connections show who we are."""
+
+    class _HTTPSPool(HTTPSConnectionPool):
+        ConnectionCls = partial(_HTTPSConnection, identity=identity)
+
+    return {"http": _HTTPPool, "https": _HTTPSPool}
 
 
-def open_adapter() -> HTTPAdapter:
+def open_adapter(identity: Identity | None = None) -> HTTPAdapter:
     """`requests`' adapter over these sockets: one kept connection; no retries, redirects or proxies."""
     adapter = HTTPAdapter(pool_connections=1, pool_maxsize=1, max_retries=0)
-    adapter.poolmanager.pool_classes_by_scheme = {"http": _HTTPPool, "https": _HTTPSPool}
+    adapter.poolmanager.pool_classes_by_scheme = _open_pools(identity)
     return adapter
 
 

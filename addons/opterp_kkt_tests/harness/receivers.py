@@ -5,9 +5,12 @@ for.
 
 from collections.abc import Callable
 from contextlib import ExitStack
+from functools import cache
 from typing import NamedTuple
 
 import harness.product  # noqa: F401  (the product's package without Odoo)
+from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from harness import judge
 from harness.contest import set_number
 from harness.shop import Shop, add_tills
@@ -17,6 +20,12 @@ from ofd_emulator import cloud, register
 from opterp_kkt.transports import PROTOCOLS
 
 PASSWORD = "s3cr3t-Pa55word"
+
+
+@cache
+def sign_with() -> str:
+    """A key in PEM."""
+    return generate_private_key(65537, 2048).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
 
 
 class Receiver(NamedTuple):
@@ -35,6 +44,9 @@ def get_receiver(protocol: str, number: int) -> Receiver:
         "http": Receiver("", "", {"token": PASSWORD}),
         "ofd_tcp": Receiver("", "", {}),
         "atol_web": Receiver(drive, "", {"login": register.LOGIN, **account}),
+        "orangedata": Receiver(
+            cloud.get_drive(group), "/api/v2", {"organisation": "7700123459", "group_code": group, "signing_key": sign_with()}
+        ),
         "atol_online": Receiver(cloud.get_drive(group), "/possystem/v5", {"login": cloud.LOGIN, **account, "group_code": group}),
     }[protocol]
 

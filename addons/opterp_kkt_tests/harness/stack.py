@@ -383,6 +383,10 @@ class Emulator(Server):
         """What is the matter with the registers in the cloud that it also is: cloud(queue_for=3), see `ofd_emulator/cloud.py`."""
         self._control("cloud", **conditions)
 
+    def orange(self, **key):
+        """The key that OrangeData's requests must be signed with: orange(modulus=…, exponent=…), as text."""
+        self._control("orange", **key)
+
     def refuse(self, match: str, code: str = "refused", message: str = "refused"):
         """Refuse (422) documents whose body contains `match`; an empty match clears the rule."""
         self._control("refuse", match=match, code=code, message=message)

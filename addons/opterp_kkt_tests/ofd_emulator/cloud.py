@@ -60,6 +60,11 @@ class Cloud:
     def forget_orders(self) -> None:
         self._is = dict(CONDITIONS)
 
+    @property
+    def conditions(self) -> dict[str, Any]:
+        """What is the matter with registers in the cloud, whoever's they are."""
+        return self._is
+
     def obey(self, order: dict[str, Any]) -> None:
         """`expire` ends all tokens; the other orders are conditions."""
         for name, value in order.items():

@@ -15,8 +15,8 @@ class Request(NamedTuple):
     authorization: str | None
     body: bytes | None
     payload: dict[str, Any] | None
-    dialect: str = ""  # whose it is: the OFD's own, of the `register`, of the `cloud`
-    path: tuple[str, ...] = ()  # of the cloud: group, then what is asked for
+    dialect: str = ""  # whose it is: the OFD's own, of the `register`, of the `cloud`, of `orange`
+    path: tuple[str, ...] = ()  # of the last two: what is behind their address
 
 
 class Answer(NamedTuple):

@@ -15,6 +15,7 @@ from .drive import Drives
 from .exchange import Answer, Request, to_json
 from .faults import Fault
 from .history import History, Record
+from .orange import Orange
 from .register import DRIVE, Register
 
 OUTCOMES = {
@@ -54,7 +55,13 @@ class Ofd:
         self._token = token
         self._lock = threading.Lock()
         self._orders = 0
-        self._dialects = {"register": Register(history, token, drive), "cloud": Cloud(history, token), "drive": Drives(history)}
+        cloud = Cloud(history, token)
+        self._dialects = {
+            "register": Register(history, token, drive),
+            "cloud": cloud,
+            "orange": Orange(history, cloud),
+            "drive": Drives(history),
+        }
         self._forget_orders()
 
     # -- requests under /v1 ----------------------------------------------------------------------------------

@@ -198,7 +198,7 @@ class Register:
             "fiscalDocumentSign": str(sign),
             "fiscalReceiptNumber": receipt,
             "fnNumber": self._drive,
-            "registrationNumber": "0000000001002292",
+            "registrationNumber": "0000000001022407",
             "shiftNumber": shift,
             "fnsUrl": "www.nalog.gov.ru",
             **({"total": task["total"]} if "total" in task else {}),
@@ -213,7 +213,7 @@ class Register:
             "getFnInfo": {"fnInfo": {"serial": self._drive, "validityDate": "2027-12-31", "livePhase": "fiscalMode"}},
             "getShiftStatus": {"shiftStatus": {"state": state, "number": params["shiftNumber"]}},
             "getRegistrationInfo": {
-                "device": {"registrationNumber": "0000000001002292"},
+                "device": {"registrationNumber": "0000000001022407"},
                 "organization": {"vatin": "7700123459"},
             },
         }
@@ -262,7 +262,7 @@ def _get_tasks(request):
 
 def _is_uuid(key):
     try:
-        return str(UUID(key)) == key
+        return key in (str(UUID(key)), UUID(key).hex)
     except (ValueError, TypeError, AttributeError):
         return False
 

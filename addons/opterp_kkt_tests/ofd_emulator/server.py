@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, parse_qsl, unquote, urlsplit
 
-from . import drive, ofd
+from . import drive, ofd, orange
 from .exchange import to_json
 from .faults import Fault, check_setting, parse_fault
 from .history import Record
@@ -26,6 +26,9 @@ from .page import render
 DOCUMENTS = "/v1/documents"
 TASKS = "/api/v2/requests"  # of a register, see `register.py`
 CLOUD = "/possystem/v5"  # see `cloud.py`
+ORANGE = "/api/v2"  # see `orange.py`
+BASES = {"cloud": CLOUD, "orange": ORANGE}
+SIGNED = {"cloud": "Token", "orange": "X-Signature"}  # where they say who they are; others in Authorization
 OPENAPI = Path(__file__).with_name("openapi.yaml")
 MAX_BODY = 1 << 20  # bytes
 MAX_DISCARDED = 16 << 20  # bytes of a body that is too large, read so that its sender gets to see the answer
@@ -92,10 +95,13 @@ class Handler(BaseHTTPRequestHandler):
             return {path: {"GET": self.ask_register}}
         if path.startswith(f"{CLOUD}/"):
             return {path: {"GET": self.ask_cloud, "POST": self.command_cloud}}
+        if path.startswith(tuple(f"{ORANGE}/{resource}/" for resource in orange.RESOURCES)):
+            return {path: {"GET": self.ask_orange, "POST": self.command_orange}}
         return {
             TASKS: {"POST": self.command_register},
             "/_control/device": {"POST": self.set_device},
             "/_control/cloud": {"POST": self.set_cloud},
+            "/_control/orange": {"POST": self.set_orange},
             DOCUMENTS: {"POST": self.submit},
             "/": {"GET": self.page},
             "/openapi.yaml": {"GET": self.openapi},
@@ -132,17 +138,25 @@ class Handler(BaseHTTPRequestHandler):
     def ask_cloud(self) -> None:
         self.meet(None, None, dialect="cloud")
 
+    def command_orange(self) -> None:
+        payload = ofd.parse_object(self.body or b"")
+        key = (payload or {}).get("id")
+        self.meet(key if isinstance(key, str) else None, payload, dialect="orange")
+
+    def ask_orange(self) -> None:
+        self.meet(unquote(self.url.path.rpartition("/")[2]), None, dialect="orange")
+
     def meet(self, key: str | None, payload: dict[str, Any] | None, dialect: str = "", method: str = "") -> None:
         epoch = self.headers["X-Delivery-Epoch"] or ""
         request = ofd.Request(
             method or self.command,
             key,
             int(epoch) if re.fullmatch("[0-9]{1,18}", epoch) else None,
-            self.headers["Token" if dialect == "cloud" else "Authorization"],
+            self.headers[SIGNED.get(dialect, "Authorization")],
             self.body,
             payload,
             dialect,
-            tuple(unquote(part) for part in self.url.path[len(CLOUD) + 1 :].split("/")) if dialect == "cloud" else (),
+            tuple(unquote(part) for part in self.url.path[len(BASES[dialect]) + 1 :].split("/")) if dialect in BASES else (),
         )
         self.face(request)
 
@@ -261,6 +275,9 @@ class Handler(BaseHTTPRequestHandler):
 
     def set_cloud(self) -> None:
         self.obey(lambda order: self.server.ofd.set_condition("cloud", order))
+
+    def set_orange(self) -> None:
+        self.obey(lambda order: self.server.ofd.set_condition("orange", order))
 
     def reset(self) -> None:
         self.obey(lambda order: self.server.ofd.reset())

@@ -221,7 +221,8 @@ class TestOfd(KktCommon, TransactionCase):
             ('token', "['http']", "True"),
             ('login', "['atol_web', 'atol_online', 'parcel']", "False"),
             ('password', "['atol_web', 'atol_online', 'parcel']", "True"),
-            ('group_code', "['atol_online']", "False"),
+            ('group_code', "['atol_online', 'orangedata']", "False"),
+            ('signing_key', "['orangedata']", "True"),
         ):
             with self.subTest(name=name):
                 [node] = etree.fromstring(arch).xpath(f"//field[@name='{name}']")
@@ -317,6 +318,53 @@ class TestOfd(KktCommon, TransactionCase):
             self.assertIn(words, shown['message'])
         self.assertEqual(wrong['type'], 'danger')
         self.assertNotIn("wr0ng", str(wrong))
+
+    def _press(self, record, button):
+        """What it shows, on a cursor that may commit."""
+        with self.enter_registry_test_mode(), self.registry.cursor() as cr:
+            return getattr(record.with_env(self.env(cr=cr, user=self.fiscal_admin.id)), button)()
+
+    def test_what_a_register_says_of_itself_is_not_typed_in(self):
+        self.env.company.vat = '7700123459'
+        with running_ofd('--token', TOKEN) as url:
+            ofd = self._create_ofd(url=url, protocol='atol_web', login="kkt", password=TOKEN)
+            form = Form(self.env['kkt.register'].with_context(**self._press(ofd, 'action_new_register')['context']))
+            self.assertEqual((form.fiscal_drive_number, form.registration_number), ('8710000100000001', '0000000001022407'))
+            self.assertEqual((form.serial_number, form.driver, form.ofd_id), ('00106', 'remote', ofd))
+            register = self._create_register(
+                self.env['pos.config'].create({'name': "Shop"}),
+                ofd_id=ofd.id, driver='remote', serial_number='00106', registration_number='0000000001022407',
+                fiscal_drive_number='8710000100000002',
+            )  # fmt: skip
+            shown = self._press(register, 'action_read_device')['params']
+            again = self._press(register, 'action_read_device')['params']
+            self.env.company.vat = '7707083893'
+            register.fiscal_drive_number = '8710000100000003'
+            warned = self._press(register, 'action_read_device')['params']
+        register.invalidate_recordset()
+        self.assertEqual(register.fiscal_drive_number, '8710000100000003', "nothing is taken over from somebody else's")
+        self.assertIn("8710000100000001 instead of 8710000100000002", shown['message'])
+        self.assertEqual((again['type'], again['message']), ('success', "Everything was right already."))
+        self.assertEqual(warned['type'], 'warning')
+        self.assertIn("registered for INN 7700123459, and", warned['message'])
+
+    def test_what_says_nothing_of_itself_changes_nothing(self):
+        self.env.company.vat = '7700123459'
+        values = {'protocol': 'atol_online', 'login': "kkt", 'password': TOKEN, 'group_code': "shop-1"}
+        with running_ofd('--token', TOKEN) as url:
+            ofd = self._create_ofd(url=f'{url}/possystem/v5', **values)
+            with self.assertRaisesRegex(UserError, "It tells nothing of itself"):
+                self._press(ofd, 'action_new_register')
+        manager = new_test_user(self.env, 'pos_manager', 'point_of_sale.group_pos_manager')
+        register = self._create_register(
+            self.env['pos.config'].create({'name': "Shop"}),
+            ofd_id=ofd.id,
+            driver='remote',
+            fiscal_drive_number='8710000100000002',
+        )
+        for record, button in ((register, 'action_read_device'), (ofd, 'action_new_register')):
+            with self.assertRaises(AccessError):
+                getattr(record.with_user(manager), button)()
 
     def test_connection_to_the_cloud_tells_what_was_accepted(self):
         values = {'protocol': 'atol_online', 'login': "kkt", 'password': TOKEN, 'group_code': "shop-1"}

@@ -109,6 +109,14 @@ class TestTillMessages(TillCommon, DeliveryCommon):
         (self.register + other)._tell_tills()
         self.assertEqual(self._take_messages(), self.message)
 
+    def test_open_dashboards_hear_of_it_once(self):
+        _config, other = self._create_second_shop()
+        messages = self.env['bus.bus'].sudo().search([('channel', 'like', 'kkt_dashboard')])
+        (self.register + other)._tell_tills()
+        self.env.cr.precommit.run()
+        new = self.env['bus.bus'].sudo().search([('channel', 'like', 'kkt_dashboard')]) - messages
+        self.assertEqual([json.loads(message) for message in new.mapped('message')], [{'type': 'KKT_CHANGED', 'payload': {}}])
+
     def test_delivery_tells_of_each_register_that_changed(self):
         self._sell_receipt()
         self._deliver()

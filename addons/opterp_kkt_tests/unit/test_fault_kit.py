@@ -13,7 +13,13 @@ import pytest
 from harness.processes import free_port
 from opterp_kkt.delivery.outcomes import EFFECTS, SETTLED
 from opterp_kkt.transports import PROTOCOLS, Document, Outcome
-from unit import test_transport_atol, test_transport_atol_online, test_transport_connections, test_transport_ofd_tcp
+from unit import (
+    test_transport_atol,
+    test_transport_atol_online,
+    test_transport_connections,
+    test_transport_ofd_tcp,
+    test_transport_orangedata,
+)
 from unit.transport_peer import (
     DRIPS,
     ERROR,
@@ -29,6 +35,7 @@ from unit.transport_peer import (
     black_hole,
     closes,
     meeting,
+    public_numbers,
     resets,
     response,
     says,
@@ -50,6 +57,7 @@ class Dialect(NamedTuple):
     path: str = ""  # behind the emulator's address
     greeting: tuple = ()  # acts of a peer before its first answer to a document
     taken: bytes = b""  # the body of an answer that says that it has the document
+    queued: int = 200  # its status
     lasting: bool = False  # what was taken is not accepted yet
     over_http: bool = True  # or whatever HTTP says is garbage
     asks: bool = True  # or there is no question but to send the same again
@@ -83,6 +91,9 @@ DIALECTS = {
         taken=test_transport_atol_online.queued(),
         lasting=True,
     ),
+    "orangedata": Dialect(
+        make_task(test_transport_orangedata, test_transport_orangedata.SOLD), path="/api/v2", taken=b"", lasting=True, queued=201
+    ),
     "ofd_tcp": Dialect(make_message, over_http=False, asks=False, mark=test_transport_ofd_tcp.DRIVE),
 }
 
@@ -100,6 +111,7 @@ def protocol(request):
 def receiver(emulator):
     emulator.reset()
     emulator.cloud(expire=True)
+    emulator.orange(**public_numbers(TOKEN))
     TOKENS.clear()
     return emulator
 
@@ -202,7 +214,7 @@ def test_a_kept_connection_that_was_closed(protocol):
     dialect = DIALECTS[protocol]
     if not dialect.over_http:
         pytest.skip("a drive keeps no connection")
-    taken = says(200, dialect.taken)
+    taken = says(dialect.queued, dialect.taken)
     with meeting(*dialect.greeting, then(taken, closes), taken, protocol=protocol) as (transport, peer):
         assert transport.send(dialect.make()).outcome is (P if dialect.lasting else A)
         peer.wait_until_closed()

@@ -274,7 +274,7 @@ def test_it_describes_itself(register):
         answer = transport.check()
     assert answer.outcome is ABSENT
     assert answer.device.fiscal_drive_number == DRIVE and answer.device.shift_state == "closed"
-    assert answer.device.registration_number == "0000000000001002292"[-16:]
+    assert answer.device.registration_number == "0000000001022407"
     assert answer.device.drive_valid_until == "2027-12-31" and answer.device.inn == "7700123459"
     assert fiscalised(register) == []
 

@@ -7,8 +7,11 @@ import struct
 import threading
 import time
 from contextlib import contextmanager
+from functools import cache
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from ofd_emulator.drive import SESSION
 from opterp_kkt.transports import Document, Endpoint, Outcome, open_transport
 from opterp_kkt.transports.atol_online import TOKENS
@@ -168,12 +171,31 @@ CREDENTIALS = {
     "ofd_tcp": {},
     "atol_web": {"login": "kkt", "password": TOKEN},
     "atol_online": {"login": "kkt", "password": TOKEN, "group_code": "shop 1"},
+    "orangedata": {"organisation": "7700123459", "group_code": "shop 1", "signing_key": TOKEN},
 }
+
+
+@cache
+def key_of(password):
+    """A signing key; the same one for the same word."""
+    return generate_private_key(65537, 2048)
+
+
+def pem_of(password):
+    return key_of(password).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+
+
+def public_numbers(password):
+    """As the emulator is given them."""
+    numbers = key_of(password).public_key().public_numbers()
+    return {"modulus": str(numbers.n), "exponent": str(numbers.e)}
 
 
 @contextmanager
 def transport_to(url, timeout=PATIENCE, token=TOKEN, protocol="http"):
     credentials = {name: value and (token if value == TOKEN else value) for name, value in CREDENTIALS[protocol].items()}
+    if protocol == "orangedata":
+        credentials["signing_key"] = pem_of(credentials["signing_key"])
     url = str(url).replace("http://", "tcp://") if protocol == "ofd_tcp" else str(url)
     transport = open_transport(protocol, Endpoint(url, credentials, timeout))
     try:

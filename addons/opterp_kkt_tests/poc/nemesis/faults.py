@@ -147,6 +147,12 @@ LEFT_OUT = {  # by protocol: what makes no sense there, and why
         "ofd_changed": "a register elsewhere is its own receiver",
         "drive_moved": "its drive is inside it",
     },
+    "orangedata": {
+        **dict.fromkeys(DEVICE, "its paper is not the shop's"),
+        "ofd_changed": "a register elsewhere is its own receiver",
+        "drive_moved": "its drive is inside it",
+        "tokens_end": "it gives no tokens",
+    },
     "atol_online": {
         **dict.fromkeys(DEVICE, "its paper is not the shop's"),
         "ofd_changed": "a register elsewhere is its own receiver",

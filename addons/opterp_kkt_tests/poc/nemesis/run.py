@@ -92,13 +92,17 @@ class Nemesis:
         database = self.shop.database
         for name, seconds in NUMBERS.items():
             database.execute(SET_NUMBER, f"opterp_kkt.{name}", str(seconds))
-        database.execute("UPDATE kkt_circuit_breaker SET recovery_timeout = %s", RECOVERY)
+        self._recover_soon()
         audit.install(database)
+
+    def _recover_soon(self):
+        """Also the breakers of former addresses, which are made when an address is changed."""
+        self.shop.database.execute("UPDATE kkt_circuit_breaker SET recovery_timeout = %s", RECOVERY)
 
     def _connect(self, receivers: Receivers, proxies: list[Proxy], others: list[Proxy]) -> list[Way]:
         protocol, by_url = receivers.protocol, dict(zip((e.url for e in receivers.emulators), proxies, strict=True))
         ofds = connect_tills(self.shop, self.shop.hosts[0], receivers, self.settings.tills, lambda e: by_url[e.url].url)
-        self.shop.database.execute("UPDATE kkt_circuit_breaker SET recovery_timeout = %s", RECOVERY)
+        self._recover_soon()
         return [
             Way(
                 ofd,
@@ -148,6 +152,7 @@ class Nemesis:
         """Mend everything, and press what alarms and pages offer. Return what was not delivered in time after that."""
         self.say("healing")
         self.faults.heal()
+        self._recover_soon()
         healed = time.monotonic()
         self.traffic.close(GRACE)
         try:

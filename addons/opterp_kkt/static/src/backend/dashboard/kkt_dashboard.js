@@ -16,7 +16,9 @@ import { formatFloat } from "@web/views/fields/formatters";
 import { standardActionServiceProps } from "@web/webclient/actions/action_service";
 
 const { DateTime } = luxon;
-const PERIOD = 5000; // ms between two looks
+const CHANNEL = "kkt_dashboard";
+const PACE = 1000; // ms between two looks when something has changed
+const PERIOD = 15000; // … and when nothing is heard of: ages grow, and the bus may be down
 const COLOURS = {
     closed: "success",
     half_open: "warning",
@@ -88,7 +90,8 @@ class DeliveriesPerMinute extends Component {
 }
 
 /**
- * The figures of `kkt.dashboard`, asked for again every few seconds while the page is seen. Each leads to the records behind it.
+ * The figures of `kkt.dashboard`, asked for again when something has changed, and from time to time, while the page is seen. Each
+ * leads to the records behind it.
  */
 export class KktDashboard extends Component {
     static template = "opterp_kkt.Dashboard";
@@ -98,6 +101,7 @@ export class KktDashboard extends Component {
     setup() {
         this.orm = useService("orm");
         this.action = useService("action");
+        this.bus = useService("bus_service");
         this.state = useState({ figures: null, failed: false });
         this.breakerStates = {
             closed: _t("closed"),
@@ -122,20 +126,40 @@ export class KktDashboard extends Component {
             await loadBundle("web.chartjs_lib");
             await this.look();
         });
-        onMounted(() => this.lookAgain());
-        onWillUnmount(() => clearTimeout(this.timer));
+        this.onChanged = () => this.lookSoon();
+        onMounted(() => {
+            this.bus.addChannel(CHANNEL);
+            this.bus.subscribe("KKT_CHANGED", this.onChanged);
+            this.lookIn(PERIOD);
+        });
+        onWillUnmount(() => {
+            this.bus.unsubscribe("KKT_CHANGED", this.onChanged);
+            this.bus.deleteChannel(CHANNEL);
+            clearTimeout(this.timer);
+        });
     }
 
     /** One question at a time: the next is asked so long after the answer. */
-    lookAgain() {
+    lookIn(milliseconds) {
+        clearTimeout(this.timer);
         this.timer = setTimeout(async () => {
+            this.timer = null;
+            this.hasChanged = false;
             if (!document.hidden) {
                 await this.look();
             }
             if (status(this) === "mounted") {
-                this.lookAgain();
+                this.lookIn(this.hasChanged ? PACE : PERIOD);
             }
-        }, PERIOD);
+        }, milliseconds);
+    }
+
+    /** What changes while an answer is awaited, or within a second, is asked for once. */
+    lookSoon() {
+        if (!this.hasChanged && this.timer) {
+            this.lookIn(PACE);
+        }
+        this.hasChanged = true;
     }
 
     async look() {
