@@ -6,7 +6,7 @@ python := .run/venv/bin/python
 
 export ONLY PROTOCOL
 
-.PHONY: help setup demo test run poc report proofs nemesis till pictures bench clean
+.PHONY: help setup demo test run poc report proofs nemesis till pictures day bench clean
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
 
@@ -42,6 +42,9 @@ till: setup ## faults of all kinds while cashiers sell in Chromium: SEED=7 MINUT
 
 pictures: setup ## the manual's pictures, in docs/pictures
 	@$(during) sh -c 'docker/database.sh template && exec $(python) addons/opterp_kkt_tests/pictures.py'
+
+day: setup ## a day at the till in pictures, for docs/till.md
+	@$(during) sh -c 'docker/database.sh template && exec $(python) addons/opterp_kkt_tests/day.py'
 
 bench: setup ## side-by-side measurements
 	@$(during) sh -c 'docker/database.sh template && exec $(python) addons/opterp_kkt_tests/bench'

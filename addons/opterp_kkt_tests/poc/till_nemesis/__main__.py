@@ -10,7 +10,8 @@ from pathlib import Path
 ADDONS = Path(__file__).resolve().parents[3]
 sys.path[:0] = [str(ADDONS / "opterp_kkt_tests"), str(ADDONS / "opterp_kkt")]
 
-from poc.till_nemesis.run import TillNemesis  # noqa: E402  (the paths must be set first)
+from harness import nursery  # noqa: E402  (the paths must be set first)
+from poc.till_nemesis.run import TillNemesis  # noqa: E402
 
 
 def main():
@@ -20,7 +21,8 @@ def main():
     parser.add_argument("--minutes", type=float, default=2)
     given = parser.parse_args()
     print(f"the till's nemesis, seed {given.seed}, {given.minutes:g} min", flush=True)
-    result = TillNemesis(given.seed, 60 * given.minutes, lambda line: print(line, flush=True)).run()
+    with nursery.opened():
+        result = TillNemesis(given.seed, 60 * given.minutes, lambda line: print(line, flush=True)).run()
     print(result.table())
     for violation in result.violations:
         print(f"VIOLATION  {violation}")

@@ -31,7 +31,7 @@ PAUSES = {
     "browser": (4.0, 10.0),
     "session": (20.0, 40.0),
 }
-OPEN_SESSION = "SELECT id FROM pos_session WHERE config_id = %s AND state = 'opened' AND NOT rescue"
+OPEN_SESSION = "SELECT id FROM pos_session WHERE config_id = %s AND state = 'opened' AND rescue IS NOT TRUE"
 
 
 class Planned(NamedTuple):
@@ -79,7 +79,6 @@ class Faults:
     def strike(self, fault: Planned):
         thing, _, number = fault.thing.partition(" ")
         if thing == "browser":
-            self.struck[fault.kind] += 1
             self.cashiers[int(number)].faults.put(fault.kind)
             return
         thread = threading.Thread(target=self._suffer, args=[fault, thing, number], daemon=True)

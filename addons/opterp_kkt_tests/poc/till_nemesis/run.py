@@ -33,13 +33,14 @@ class Result:
 
     def figures(self) -> dict[str, str]:
         troubles = sum((cashier.troubles for cashier in self.cashiers), Counter())
+        struck = sum((cashier.struck for cashier in self.cashiers), self.struck)
         kinds = Counter(promise.kind for cashier in self.cashiers for promise in cashier.promises.values())
         return {
             "shown as paid": str(kinds.total()),
             **{f"  {kind}s": str(count) for kind, count in sorted(kinds.items())},
             "confirmed": str(sum(len(cashier.tried) for cashier in self.cashiers)),
-            "faults": str(self.struck.total()),
-            **{f"  {kind}": str(count) for kind, count in sorted(self.struck.items())},
+            "faults": str(struck.total()),
+            **{f"  {kind}": str(count) for kind, count in sorted(struck.items())},
             **{f"met nothing: {words}": str(count) for words, count in self.missed.items()},
             "steps that did not go on": str(troubles.total()),
             "errors of pages": str(sum(len(cashier.errors) for cashier in self.cashiers)),

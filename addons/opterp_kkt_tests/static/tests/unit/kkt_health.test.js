@@ -6,6 +6,7 @@ import {
     IDLE_PERIOD,
     isClockOff,
     judge,
+    seconds,
     KktHealth,
     OPEN_PERIOD,
 } from "@opterp_kkt/app/utils/kkt_health";
@@ -66,7 +67,7 @@ describe("the icon", () => {
             [{ leaseMissing: true }, 1, 0, "Redis is missing"],
             [{ unsynced: 2, unsyncedAge: 1 }, 1, 2, "Only in this browser"],
             [{ unsynced: 2, unsyncedAge: 3600 }, 2, 2, "Receipts wait"],
-            [{ rejected: 1, unsynced: 1, waiting: 1, age: 61 }, 2, 3, "Receipts rejected"],
+            [{ rejected: 1, unsynced: 1, waiting: 1, age: 61 }, 2, 1, "Receipts rejected"],
             [{ shiftLate: true }, 1, 0, "Shift nearly over"],
             [{ clockOff: true }, 1, 0, "Clock is wrong"],
             [{ silence: 299 }, 0, 0, ""],
@@ -145,6 +146,16 @@ describe("what only this browser has", () => {
         expect(keeper.tries).toBe(1);
         expect(keeper.isDue(false)).toBe(false);
         expect(keeper.tries).toBe(0);
+    });
+
+    test("is sent within seconds when the server is there again", () => {
+        const keeper = new KktKeeper("kkt-test");
+        keeper.isLost = true;
+        [1, 2, 3, 4, 5, 6].forEach(() => keeper.noteTry());
+        expect(keeper.nextTryAt - seconds()).toBeGreaterThan(100);
+        keeper.hurry();
+        expect([keeper.isDue(true), keeper.isLost]).toEqual([false, false]);
+        expect(keeper.nextTryAt - seconds()).toBeLessThan(6);
     });
 
     test("another window is noticed, and forgotten when it has left", () => {

@@ -160,6 +160,7 @@ patch(PosStore.prototype, {
                 synced.push(...(done || []));
             } catch (error) {
                 const isLost = error instanceof ConnectionLostError;
+                this.kktKeeper.isLost ||= isLost;
                 if (options.throw && (isLost || sale === sales.at(-1))) {
                     throw error;
                 }
@@ -188,6 +189,9 @@ patch(PosStore.prototype, {
         );
         for (const { id, ...values } of report?.orders || []) {
             this.models["pos.order"].get(id)?.takeKktValues(values);
+        }
+        if (report && this.kktKeeper.isLost) {
+            this.kktKeeper.hurry();
         }
         this._tellOfLateShift();
         if (this.kktHealth.askAgain && report) {

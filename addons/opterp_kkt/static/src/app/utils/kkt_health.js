@@ -91,35 +91,34 @@ export function isClockOff(clockError) {
 }
 
 /**
- * What there is to say, the worst first: [whether it is so, level, words]. A further fact is a further line.
+ * What there is to say, the worst first: [whether it is so, level, words, how many]. A further fact is a further line.
  *
  * @param {{waiting: number, age: number, rejected: number, obstacle: string|false, leaseMissing: boolean, unsynced: number,
  *     unsyncedAge: number, silence: number, clockOff: boolean, shiftLate: boolean}} facts ages in seconds
  */
 function getFindings(facts) {
     const { waiting, age, rejected, obstacle, leaseMissing, unsynced, unsyncedAge } = facts;
+    const wait = Math.max(waiting && age, unsynced && unsyncedAge);
     return [
-        [rejected, 2, _t("Receipts rejected")],
-        [obstacle === "held", 2, _t("Register is held")],
-        [STOPPED.includes(obstacle), 2, _t("Server does not send")],
-        [waiting && age >= NEAR_DEADLINE, 2, _t("30 days nearly over")],
-        [Math.max(waiting && age, unsynced && unsyncedAge) >= OVERDUE, 2, _t("Receipts wait")],
-        [unsynced, 1, _t("Only in this browser")],
-        [facts.shiftLate, 1, _t("Shift nearly over")],
-        [obstacle === "open", 1, _t("OFD does not answer")],
-        [obstacle, 1, _t("Sending is paused")],
-        [waiting && age >= LATE, 1, _t("Receipts wait")],
-        [facts.clockOff, 1, _t("Clock is wrong")],
-        [facts.silence >= SILENT, 1, _t("No answer")],
-        [leaseMissing, 1, _t("Redis is missing")],
+        [rejected, 2, _t("Receipts rejected"), rejected],
+        [obstacle === "held", 2, _t("Register is held"), waiting],
+        [STOPPED.includes(obstacle), 2, _t("Server does not send"), waiting],
+        [waiting && age >= NEAR_DEADLINE, 2, _t("30 days nearly over"), waiting],
+        [wait >= OVERDUE, 2, _t("Receipts wait"), waiting + unsynced],
+        [unsynced, 1, _t("Only in this browser"), unsynced],
+        [facts.shiftLate, 1, _t("Shift nearly over"), 0],
+        [obstacle === "open", 1, _t("OFD does not answer"), waiting],
+        [obstacle, 1, _t("Sending is paused"), waiting],
+        [waiting && age >= LATE, 1, _t("Receipts wait"), waiting],
+        [facts.clockOff, 1, _t("Clock is wrong"), 0],
+        [facts.silence >= SILENT, 1, _t("No answer"), 0],
+        [leaseMissing, 1, _t("Redis is missing"), 0],
     ];
 }
 
 /** From facts to what the icon shows: level (0: all is well, 1: amber, 2: red), colour, shape, count and words. */
 export function judge(facts) {
-    const [, level, label] = getFindings(facts).find(([isSo]) => isSo) || [true, 0, ""];
-    const { waiting, age, rejected, obstacle, unsynced } = facts;
-    const count = unsynced + rejected + (obstacle || age >= LATE ? waiting : 0);
+    const [, level, label, count] = getFindings(facts).find(([isSo]) => isSo) || [true, 0, "", 0];
     return { level, color: COLORS[level], icon: ICONS[level], count, label };
 }
 

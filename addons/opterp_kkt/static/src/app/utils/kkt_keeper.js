@@ -14,6 +14,7 @@ export function getPause(tries, spread) {
 export class KktKeeper {
     persistence = ""; // "kept", "may_be_cleared", or not known
     isOpenTwice = false;
+    isLost = false; // the connection was, at the last try
     tries = 0;
     nextTryAt = Infinity;
 
@@ -74,6 +75,7 @@ export class KktKeeper {
 
     /** The server is there again: what waits is sent within seconds. */
     hurry() {
+        this.isLost = false;
         this.tries = 0;
         this.nextTryAt = Infinity;
     }
