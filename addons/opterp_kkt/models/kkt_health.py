@@ -229,11 +229,12 @@ class KktHealth(models.AbstractModel):
     def _get_next_texts(self, row, condition, head):
         if head.in_doubt:
             yield self.env._("It may have arrived: the OFD is asked for it before it is sent again.")
-        if condition == 'backoff':
-            yield self.env._("Next try in %s s.", math.ceil(row['due_in']))
-        elif condition == 'open' and (row['permitted_in'] or 0) > 0:
-            yield self.env._("Next try in %s s.", math.ceil(row['permitted_in']))
-        elif condition in ('no_delivery_job', 'delivery_silent', 'delivery_fails'):
+        seconds = {'backoff': row['due_in'], 'open': row['permitted_in']}.get(condition) or 0
+        if seconds > 120:
+            yield self.env._("Next try in %s min.", math.ceil(seconds / 60))
+        elif seconds > 0:
+            yield self.env._("Next try in %s s.", math.ceil(seconds))
+        if condition in ('no_delivery_job', 'delivery_silent', 'delivery_fails'):
             yield self.env._(
                 "Deliver now sends what waits. A system administrator should restart the server and see that the"
                 " scheduled actions called KKT: deliver receipts are active."

@@ -86,6 +86,7 @@ def sell(hand: Hand):
     hand.picture("4-receipt")
 
 
+@pytest.mark.at_length
 @pytest.mark.skipif(not executable, reason="no Chromium or Chrome here")
 def test_from_an_empty_database_to_the_first_receipt(environment, report):
     errors: list[str] = []

@@ -1,3 +1,4 @@
+from datetime import timedelta
 from unittest.mock import patch
 
 from odoo.exceptions import AccessError, UserError
@@ -48,6 +49,35 @@ class TestAlarmButtons(WatchCommon):
                 self._press(alarm, 'action_deliver', self.cashier)
             self.assertEqual(self._press(alarm, 'action_deliver', self.manager)['params']['message'], "Delivered: 1.")
         self.assertEqual(deliver.call_args.args, (self.register,))
+
+    def _deliver_in_vain(self, registers):
+        """What *Deliver now* says when nothing went."""
+        result = {'delivered': 0, 'rejected': 0, 'waiting': len(registers), 'busy': []}
+        with patch.object(self.registry['kkt.delivery'], '_deliver_now', return_value=result):
+            return registers.with_user(self.manager).action_deliver_now()['params']['message']
+
+    def test_deliver_now_says_why_nothing_went_and_when_the_next_try_is(self):
+        receipt = self._sell([(self.frame, 1)]).kkt_receipt_ids
+        self.assertEqual(self._deliver_in_vain(self.register), "Still waiting: 1.", "nothing stands in the way")
+        now = self.env.cr.now()
+        self._write_sql(receipt, next_attempt_at=now + timedelta(seconds=50), attempts=1, last_outcome='unknown')
+        self.assertRegex(self._deliver_in_vain(self.register), r"The last try did not succeed\..* Next try in [0-9]+ s\.$")
+        self._write_sql(self.breaker, state='open', opened_at=now, retry_at=now + timedelta(seconds=50))
+        self.assertRegex(self._deliver_in_vain(self.register), r"The OFD failed several times in a row.* Next try in [0-9]+ s\.$")
+        self._write_sql(self.breaker, recovery_timeout=3600, retry_at=now + timedelta(seconds=3000))
+        self.assertRegex(self._deliver_in_vain(self.register), r" Next try in [0-9]+ min\.$")
+        self.register.action_hold()
+        self.assertRegex(self._deliver_in_vain(self.register), "This register is held")
+
+    def test_what_stands_in_the_way_of_several_is_said_once(self):
+        _config, other = self._create_second_shop()
+        other.ofd_id = self.ofd
+        self._sell([(self.frame, 1)])
+        other.sudo().action_open_shift()
+        self.breaker.write({'mode': 'forced_open', 'mode_reason': "maintenance"})
+        said = self._deliver_in_vain(self.register + other)
+        self.assertEqual(said.count("forced open (maintenance)"), 1)
+        self.assertIn(f"{self.register.name}, {other.name}: ", said)
 
     def test_rejected_documents_are_listed(self):
         _order, receipt = self._sell_unbuildable()

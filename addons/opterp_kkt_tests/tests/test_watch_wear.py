@@ -64,6 +64,11 @@ class TestWatchWear(WatchCommon):
             [disk] = self.env['kkt.watch']._get_disks()
         self.assertEqual(disk['holds'], ['database'])
 
+    def test_two_names_of_one_disk_are_one_disk(self):
+        with patch.object(self.registry['kkt.watch'], '_get_paths', lambda self: {'filestore': '/', 'database': '/.'}):
+            [disk] = self.env['kkt.watch']._get_disks()
+        self.assertEqual(disk['holds'], ['filestore', 'database'])
+
     def test_two_companies_at_one_ofd_are_told_once(self):
         self._create_second_shop()
         self.env['kkt.register'].search([]).ofd_id = self.ofd

@@ -49,7 +49,11 @@ export class KktStart extends Component {
         this.state.busy = method;
         try {
             const { steps, wrong, answers, ofd } = await this.orm.call("kkt.start", method, values);
-            Object.assign(this.state, { steps, wrong, answers: { ...this.state.answers, ...answers } });
+            Object.assign(this.state, {
+                steps,
+                wrong,
+                answers: { ...this.state.answers, ...answers },
+            });
             if (!Object.keys(wrong).length) {
                 this.state.inn = steps.company.inn;
                 this.state.taxationSystem = steps.company.taxation_system;
