@@ -38,6 +38,7 @@ class Kkt(Command):
         verbs = self.parser.add_subparsers(required=True, metavar='{status,deliver,show}')
         status = verbs.add_parser('status', help="what waits, and what stands in its way; exit status 1: unhealthy")
         status.add_argument('--json', action='store_true', help="for programs")
+        status.add_argument('--devices', action='store_true', help="ask registers elsewhere what they are, too")
         status.set_defaults(verb=self._status)
         deliver = verbs.add_parser(
             'deliver', help="one pass; exit status 0: nothing left, 1: something waits or was rejected, 3: busy"
@@ -56,11 +57,15 @@ class Kkt(Command):
 
     def _status(self, env, args):
         report = env['kkt.health']._get_report()
-        rows = [self._get_status(register) for register in self._find(env)]
+        registers = self._find(env)
+        rows = [self._get_status(register) for register in registers]
+        devices = [self._describe_device(register) for register in registers] if args.devices else []
         if args.json:
-            print(json.dumps({**report, 'registers': rows}, ensure_ascii=False, default=str))
+            told = [{**row, 'device': device} for row, device in zip(rows, devices, strict=True)] if args.devices else rows
+            print(json.dumps({**report, 'registers': told}, ensure_ascii=False, default=str))
         else:
-            print("\n".join([_table(rows), "", *_lines(report)]))
+            lines = [f"{row['register']}: {device}" for row, device in zip(rows, devices, strict=False) if device]
+            print("\n".join([_table(rows), *lines, "", *_lines(report)]))
         return HEALTHY if report['status'] == 'pass' else UNHEALTHY
 
     def _find(self, env, domain=()):
@@ -91,6 +96,13 @@ class Kkt(Command):
             'next_try': head.next_attempt_at or None,
             'last_error': head.last_error or None,
         }
+
+    def _describe_device(self, register):
+        """What a register elsewhere says of itself, or why it does not; None for an emulated one."""
+        if not register._is_receiver('is_register'):
+            return None
+        answer = register.ofd_id._check_connection()
+        return register.ofd_id._describe_device(answer.device) if answer.device else register.ofd_id._describe(answer)
 
     def _deliver(self, env, args):
         domain = ['|', ('name', '=', args.register), ('serial_number', '=', args.register)] if args.register else []

@@ -32,7 +32,9 @@ from poc.test_poc_5_splitbrain import (
     start_hosts,
 )
 
-PROTOCOLS = [name for name in ("ofd_tcp", "atol_web", "atol_online") if name == (os.environ.get("PROTOCOL") or name)]
+PROTOCOLS = [
+    name for name in ("ofd_tcp", "atol_web", "atol_online", "orangedata") if name == (os.environ.get("PROTOCOL") or name)
+]
 pytestmark = [pytest.mark.at_length, pytest.mark.parametrize("protocol", PROTOCOLS)]
 
 

@@ -26,6 +26,7 @@ from . import (
     test_register,
     test_rights,
     test_sale,
+    test_secrets,
     test_shift,
     test_shift_reconciliation,
     test_start,

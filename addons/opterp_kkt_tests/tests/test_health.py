@@ -324,7 +324,7 @@ class TestStatusCommand(HealthCommon):
         self.env.invalidate_all()
         printed = io.StringIO()
         with redirect_stdout(printed):
-            status = Kkt()._status(self.env, SimpleNamespace(json=as_json))
+            status = Kkt()._status(self.env, SimpleNamespace(json=as_json, devices=False))
         return status, json.loads(printed.getvalue()) if as_json else printed.getvalue()
 
     def _get_row(self):

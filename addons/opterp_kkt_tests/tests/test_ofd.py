@@ -12,6 +12,8 @@ from lxml import etree
 from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.tests import Form, TransactionCase, new_test_user, tagged
 
+from odoo.addons.opterp_kkt.cli.kkt import Kkt
+
 from .common import KktCommon
 
 EMULATOR_HOME = Path(__file__).parents[1]
@@ -347,6 +349,18 @@ class TestOfd(KktCommon, TransactionCase):
         self.assertEqual((again['type'], again['message']), ('success', "Everything was right already."))
         self.assertEqual(warned['type'], 'warning')
         self.assertIn("registered for INN 7700123459, and", warned['message'])
+
+    def test_the_command_shows_the_device(self):
+        self.env.company.vat = '7700123459'
+        with running_ofd('--token', TOKEN) as url:
+            ofd = self._create_ofd(url=url, protocol='atol_web', login="kkt", password=TOKEN)
+            values = {'ofd_id': ofd.id, 'driver': 'remote', 'fiscal_drive_number': '8710000100000001'}
+            elsewhere = self._create_register(self.env['pos.config'].create({'name': "Shop"}), **values)
+            emulated = self._create_register(self.env['pos.config'].create({'name': "Another"}))
+            with self.enter_registry_test_mode(), self.registry.cursor() as cr:
+                told = [Kkt()._describe_device(register.with_env(self.env(cr=cr, su=True))) for register in (elsewhere, emulated)]
+        self.assertIn("Fiscal drive 8710000100000001", told[0])
+        self.assertIsNone(told[1])
 
     def test_what_says_nothing_of_itself_changes_nothing(self):
         self.env.company.vat = '7700123459'

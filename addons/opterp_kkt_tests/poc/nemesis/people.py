@@ -206,7 +206,8 @@ class People:
     @contextmanager
     def token_changed(self, choice):
         way = self.ways[choice % len(self.ways)]
-        secret = next(credential.name for credential in PROTOCOLS[self.protocol].credentials if credential.secret)
+        declared = PROTOCOLS[self.protocol].credentials
+        secret = next(each.name for each in declared if each.secret and each.name in way.credentials)
         self.press(ADMINISTRATOR, "change", "kkt.ofd", way.ofd, **{secret: WRONG})
         try:
             yield f"of OFD {way.ofd}"
