@@ -61,8 +61,10 @@ class TestTillReport(TillCommon, DeliveryCommon):
         self.assertEqual(len(self._ask([[order.id, {'a': []}, None]])['orders']), 1)
 
     def test_the_rates_of_today(self):
-        self.assertEqual(self._ask()['rates'], self.register._get_usable_rates())
-        self.assertIn('11', self._ask()['rates'])
+        self.assertEqual(
+            self._ask()['rates'], self.env['account.tax']._kkt_get_usable_rates(self.register._get_day()), "what taxes may state"
+        )
+        self.assertIn('6', self._ask()['rates'])
 
     def test_only_who_may_read_the_register_asks(self):
         with self.assertRaises(AccessError):
