@@ -22,6 +22,7 @@ class KktRegister(models.Model):
         changed = {name: read for name, read in device._asdict().items() if name in SAME and read and read != self[name]}
         told = " ".join(self._describe_change(name, read) for name, read in changed.items())
         self.write(changed)
+        self._learn_of_drive(device)
         return self._show_read('success', told or self.env._("Everything was right already."))
 
     def _show_read(self, kind, message):
@@ -65,7 +66,8 @@ class KktOfd(models.Model):
         """A register's form, filled with what the device says. Commits."""
         self.ensure_one()
         self.env['kkt.register'].check_access('create')
-        read = {name: told for name, told in self._ask_device()._asdict().items() if name in SAME and told}
+        device = self._ask_device()
+        read = {name: told for name, told in device._asdict().items() if name in (*SAME, 'drive_valid_until') and told}
         values = {'name': self.name, 'driver': 'remote', 'ofd_id': self.id, **read}
         return {
             'type': 'ir.actions.act_window',

@@ -340,6 +340,9 @@ class TestOfd(KktCommon, TransactionCase):
             )  # fmt: skip
             shown = self._press(register, 'action_read_device')['params']
             again = self._press(register, 'action_read_device')['params']
+            register.invalidate_recordset()
+            self.assertEqual(register.drive_valid_until, form.drive_valid_until)
+            self.assertTrue(register.drive_valid_until, "the register itself tells when its drive ends")
             self.env.company.vat = '7707083893'
             register.fiscal_drive_number = '8710000100000003'
             warned = self._press(register, 'action_read_device')['params']

@@ -1,7 +1,11 @@
+import re
 from datetime import date
+from pathlib import Path
+from unittest.mock import patch
 
 from odoo.exceptions import AccessError
 from odoo.tests import TransactionCase, new_test_user, tagged
+from odoo.tools import file_path
 
 from odoo.addons.opterp_kkt.core import vat
 from odoo.addons.opterp_kkt.core.registration_number import complete
@@ -243,6 +247,24 @@ class TestStart(StartCommon):
         self._deliver()
         self.assertEqual(set(self._get_steps()), self._get_done())
         self.assertGreater(menu.sequence, 0, "no longer the first entry")
+
+    def test_the_button_opens_the_shift_once_and_says_what_came_of_the_report(self):
+        self.start.make_trial(INN, '1', URL)
+        register = self.env['kkt.register'].search([('company_id', '=', self.company.id)])
+        self.assertEqual(self._get_steps()['document']['register'], register.id)
+        for delivered, said in ((1, "Delivered: 1."), (0, "Nothing was waiting.")):
+            result = {'delivered': delivered, 'rejected': 0, 'waiting': 0, 'busy': []}
+            with patch.object(self.registry['kkt.delivery'], '_deliver_now', return_value=result):
+                page = self.start.send_document(register.id)
+            self.assertEqual(page['answers']['document']['message'], said)
+            self.assertEqual(register.receipt_ids.mapped('document_type'), ['shift_open'])
+
+    def test_every_action_that_the_page_opens_is_there(self):
+        page = Path(file_path('opterp_kkt/static/src/backend/start/kkt_start.xml')).read_text()
+        names = re.findall(r"openAction\('([\w.]+)'\)", page)
+        self.assertGreater(len(names), 4)
+        for name in names:
+            self.assertTrue(self.env.ref(name).sudo().exists(), name)
 
     def _issue_receipt(self, register):
         """One over nothing that was sold: this page only asks whether there is one."""
