@@ -179,7 +179,7 @@ class Worker:
         :return: the queue as seen then; None when it is empty, has to wait, or goes elsewhere now
         """
         with self._pace.permit(queue) as permitted:
-            if not permitted or not self._pace.take_turn(queue):
+            if not permitted or not self._pace.take_start(queue):
                 return None
             if not (claim := queue.claim):
                 ownership.keep(self.settings.attempt_seconds)
@@ -187,7 +187,7 @@ class Worker:
             return self._deliver_claimed(ownership, queue, claim, until) if claim else None
 
     def _deliver_claimed(self, ownership: Ownership, queue: Queue, claim: Claim, until: float) -> Queue | None:
-        """Send and record it. What an OFD limits is not claimed before its turn."""
+        """Send and record it. What an OFD limits is not claimed before it may start."""
         attempt = verified(claim, self._send(ownership, queue, claim))
         go_on = monotonic() < until and not queue.is_limited and ownership.lasts(self.settings.attempt_seconds)
         try:
@@ -247,12 +247,12 @@ class Worker:
             asked = answer.outcome
             if (asked is not Outcome.ABSENT and not answer.resend) or not may_send(claim, tries):
                 return Attempt(answer, asked)
-            self._await_turn(ownership, queue)
+            self._await_start(ownership, queue)
         return Attempt(transport.send(document), asked, sent=True)
 
-    def _await_turn(self, ownership: Ownership, queue: Queue) -> None:
+    def _await_start(self, ownership: Ownership, queue: Queue) -> None:
         """For the second request about a document: what the OFD has just said of it stays unsaid if it is left for later."""
-        while not self._pace.take_turn(queue):
+        while not self._pace.take_start(queue):
             sleep(LONGEST_WAIT)
             ownership.keep(self.settings.attempt_seconds)
 

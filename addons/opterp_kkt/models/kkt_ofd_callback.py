@@ -6,6 +6,7 @@ from odoo.tools import consteq
 from ..transports import PROTOCOLS
 
 KEPT_AS = 'callback_url'  # among the credentials: who knows it may make us ask
+CALLING_BACK = [name for name, transport in PROTOCOLS.items() if transport.calls_back]
 SHORTEST_PAUSE = 1.0  # s between two questions about a document, however often somebody calls
 
 # What waits for a verdict there is asked about now, or that long after it was asked about last.
@@ -62,7 +63,7 @@ class KktOfd(models.Model):
     def _hear_callback(self, secret):
         """Ask about what waits for the OFD whose secret that is. Return whether there is one."""
         called = self.browse()
-        for ofd in self.sudo().search([]):
+        for ofd in self.sudo().search([('protocol', 'in', CALLING_BACK)]):
             known = (ofd.credentials or {}).get(KEPT_AS, '').rpartition('/')[2]
             if known and consteq(known.encode(), secret.encode()):
                 called = ofd

@@ -35,10 +35,10 @@ class KktOfdPace(models.Model):
     _log_access = False
 
     ofd_id = fields.Many2one('kkt.ofd', required=True, readonly=True, ondelete='cascade')
-    next_turn = fields.Float(readonly=True, required=True, default=0.0, help="Seconds since 1970, by PostgreSQL's clock.")
+    next_start = fields.Float(readonly=True, required=True, default=0.0, help="Seconds since 1970, by PostgreSQL's clock.")
 
     _ofd_uniq = models.Constraint('unique (ofd_id)', "An OFD has one pace.")
 
     def init(self):
         """OFDs of before get theirs."""
-        self.env.cr.execute("INSERT INTO kkt_ofd_pace (ofd_id, next_turn) SELECT id, 0 FROM kkt_ofd ON CONFLICT DO NOTHING")
+        self.env.cr.execute("INSERT INTO kkt_ofd_pace (ofd_id, next_start) SELECT id, 0 FROM kkt_ofd ON CONFLICT DO NOTHING")

@@ -5,15 +5,15 @@ from harness.contest import set_number
 from harness.hands import fiscal_administrator
 
 TILLS = 4
-NOTE_TURNS = """
-    CREATE TABLE proof_turn (start float8);
-    CREATE FUNCTION proof_note_turn() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
-        INSERT INTO proof_turn VALUES (NEW.next_turn - %(interval)s);
+NOTE_STARTS = """
+    CREATE TABLE proof_start (start float8);
+    CREATE FUNCTION proof_note_start() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+        INSERT INTO proof_start VALUES (NEW.next_start - %(interval)s);
         RETURN NULL;
     END $$;
-    CREATE TRIGGER proof AFTER UPDATE ON kkt_ofd_pace FOR EACH ROW EXECUTE FUNCTION proof_note_turn();
+    CREATE TRIGGER proof AFTER UPDATE ON kkt_ofd_pace FOR EACH ROW EXECUTE FUNCTION proof_note_start();
 """
-TURNS = "SELECT start FROM proof_turn ORDER BY start"
+STARTS = "SELECT start FROM proof_start ORDER BY start"
 
 
 def open_tills(shop, **limits) -> list:
@@ -30,19 +30,19 @@ def open_tills(shop, **limits) -> list:
 def test_requests_a_second(report, shop):
     with report.scenario("An OFD takes four requests a second: two hosts share them") as story:
         tills = open_tills(shop, requests_per_second=4)
-        shop.database.execute(NOTE_TURNS % {"interval": 1 / 4})
+        shop.database.execute(NOTE_STARTS % {"interval": 1 / 4})
         before = len(shop.ofd.history())
         for till in tills * 3:
             till.sell()
         shop.settle()
-        turns = [row["start"] for row in shop.database.query(TURNS)]
+        starts = [row["start"] for row in shop.database.query(STARTS)]
         arrivals = sorted(request["arrived"] / 1000 for request in shop.ofd.history()[before:])
         assert len(arrivals) >= 3 * TILLS
-        assert all(later - earlier > 0.249 for earlier, later in zip(turns, turns[1:], strict=False)), "0.25 s apart"
-        assert len(turns) >= len(arrivals), "each request took a turn"
-        assert all(arrived >= turn - 0.001 for arrived, turn in zip(arrivals, turns, strict=False)), "none was too early"
+        assert all(later - earlier > 0.249 for earlier, later in zip(starts, starts[1:], strict=False)), "0.25 s apart"
+        assert len(starts) >= len(arrivals), "each request took a start"
+        assert all(arrived >= start - 0.001 for arrived, start in zip(arrivals, starts, strict=False)), "none was too early"
         assert shop.violations() == []
-        story.figure(f"{len(arrivals)} requests of two hosts, {len(turns)} turns, each 0.25 s after the one before")
+        story.figure(f"{len(arrivals)} requests of two hosts, {len(starts)} starts, each 0.25 s after the one before")
 
 
 def test_requests_at_once(report, shop):

@@ -12,7 +12,15 @@ PLACEHOLDER = re.compile(r"%(?:\(\w+\))?[-+#0]*\d*(?:\.\d+)?[a-zA-Z]|%%")
 TAG = re.compile(r"<[^<>]*>")
 READ = re.compile(r'\b(title|aria-label|alt|placeholder)="[^"]*"')  # attributes that are translated, too
 SYMBOLS = re.compile(r"[\W\d]*")
-TECHNICAL = {"HLC", "Redis", "HTTP", "HTTP (JSON)", "ID", "https://ofd.example.com"}  # the same in every language
+TECHNICAL = {
+    "HLC",
+    "Redis",
+    "HTTP",
+    "HTTP (JSON)",
+    "ID",
+    "OrangeData (v2)",
+    "https://ofd.example.com",
+}  # the same in every language
 LAWS_WORDS = {
     "Sale": "Приход",
     "Refund of a sale": "Возврат прихода",

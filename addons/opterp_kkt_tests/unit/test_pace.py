@@ -9,10 +9,10 @@ from opterp_kkt.delivery.pace import LONGEST_WAIT, Pace
 
 TABLE = """
     DROP TABLE IF EXISTS kkt_ofd_pace;
-    CREATE TABLE kkt_ofd_pace (id serial, ofd_id int UNIQUE, next_turn float8 NOT NULL DEFAULT 0);
+    CREATE TABLE kkt_ofd_pace (id serial, ofd_id int UNIQUE, next_start float8 NOT NULL DEFAULT 0);
     INSERT INTO kkt_ofd_pace (ofd_id) VALUES (1), (2);
 """
-AHEAD = "SELECT next_turn - extract(epoch FROM clock_timestamp())::float8 AS s FROM kkt_ofd_pace WHERE ofd_id = 1"
+AHEAD = "SELECT next_start - extract(epoch FROM clock_timestamp())::float8 AS s FROM kkt_ofd_pace WHERE ofd_id = 1"
 
 
 def ofd(number=1, a_second=0.0, at_once=0):
@@ -29,41 +29,41 @@ def guards(postgres):
 
 @pytest.fixture
 def waits(monkeypatch):
-    """The seconds that were waited for turns; nobody waits."""
+    """The seconds that were waited for starts; nobody waits."""
     waits = []
     monkeypatch.setattr(sys.modules[Pace.__module__], "sleep", waits.append)
     return waits
 
 
-def test_turns_are_as_far_apart_as_the_ofd_asks(guards, waits):
+def test_starts_are_as_far_apart_as_the_ofd_asks(guards, waits):
     paces = [Pace(guard) for guard in guards]
-    assert [paces[number % 2].take_turn(ofd(a_second=1 / 600)) for number in range(2)] == [True, False], (
+    assert [paces[number % 2].take_start(ofd(a_second=1 / 600)) for number in range(2)] == [True, False], (
         "the next one is far ahead"
     )
     [row] = guards[0].execute(AHEAD)
     assert row["s"] <= 600 and waits == [0.0]
 
 
-def test_who_comes_in_time_waits_for_his_turn(guards, waits):
-    guards[0].execute("UPDATE kkt_ofd_pace SET next_turn = extract(epoch FROM clock_timestamp()) + %s", [LONGEST_WAIT])
-    assert Pace(guards[0]).take_turn(ofd(a_second=100))
+def test_who_comes_in_time_waits_for_his_start(guards, waits):
+    guards[0].execute("UPDATE kkt_ofd_pace SET next_start = extract(epoch FROM clock_timestamp()) + %s", [LONGEST_WAIT])
+    assert Pace(guards[0]).take_start(ofd(a_second=100))
     [wait] = waits
-    assert 0 < wait <= LONGEST_WAIT or wait == 0.0, "a slow machine's turn has come"
+    assert 0 < wait <= LONGEST_WAIT or wait == 0.0, "a slow machine's moment has come"
 
 
-def test_a_turn_from_before_the_clock_was_set_back(guards, waits):
-    guards[0].execute("UPDATE kkt_ofd_pace SET next_turn = extract(epoch FROM clock_timestamp()) + 3600")
-    assert Pace(guards[0]).take_turn(ofd(a_second=100))
+def test_a_start_from_before_the_clock_was_set_back(guards, waits):
+    guards[0].execute("UPDATE kkt_ofd_pace SET next_start = extract(epoch FROM clock_timestamp()) + 3600")
+    assert Pace(guards[0]).take_start(ofd(a_second=100))
     assert waits == [0.0]
 
 
-def test_each_ofd_has_its_own_turns(guards, waits):
-    assert all(Pace(guards[0]).take_turn(ofd(number, a_second=1 / 600)) for number in (1, 2))
+def test_each_ofd_has_its_own_starts(guards, waits):
+    assert all(Pace(guards[0]).take_start(ofd(number, a_second=1 / 600)) for number in (1, 2))
 
 
 def test_what_is_not_limited_asks_nothing(guards, waits):
     pace = Pace(None)
-    assert pace.take_turn(ofd())
+    assert pace.take_start(ofd())
     with pace.permit(ofd()) as permitted:
         assert permitted
     assert waits == []
