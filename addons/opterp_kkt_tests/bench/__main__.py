@@ -1,6 +1,6 @@
-"""Side-by-side measurements: `make bench`, or `python addons/opterp_kkt_tests/bench sale|crowd|drain|wide|shift|small|clocks`.
+"""Side-by-side measurements: `make bench`, or `python addons/opterp_kkt_tests/bench PART …`, see `PARTS`.
 
-Every figure but those of `clocks` is a ratio of medians of two things that ran interleaved, since machines are noisy.
+Every figure but those of `till` and `clocks` is a ratio of medians of two things that ran interleaved, since machines are noisy.
 """
 
 import sys
@@ -8,7 +8,7 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).resolve().parents[1]), str(Path(__file__).resolve().parents[2] / "opterp_kkt")]
 
-from bench import clocks, crowd, drain, sale, shift, small, wide  # noqa: E402  (the paths must be set first)
+from bench import clocks, crowd, drain, sale, shift, small, till, wide  # noqa: E402  (the paths must be set first)
 
 PARTS = {
     "sale": sale.main,
@@ -17,6 +17,7 @@ PARTS = {
     "wide": wide.main,
     "shift": shift.main,
     "small": small.main,
+    "till": till.main,
     "clocks": clocks.main,
 }
 
