@@ -43,13 +43,11 @@ const isKnown = (row) => typeof row?.id === "number" && Boolean(row.kkt_state);
 /**
  * What core found in its database, with the sales of the journal whole in it.
  *
- * @returns {{data: object, found: number, known: string[]}} `found`: sales that were not there, or not whole; `known`: sales of which
- *     there was no need
+ * @returns {{data: object, found: number}} `found`: sales that were not there, or not whole
  */
 export function restore(data, sales) {
     const orders = new Map((data["pos.order"] || []).map((row) => [row.uuid, row]));
-    const known = sales.filter(({ uuid }) => isKnown(orders.get(uuid)));
-    const lost = sales.filter((sale) => !known.includes(sale));
+    const lost = sales.filter(({ uuid }) => !isKnown(orders.get(uuid)));
     const found = lost.filter(({ own }) => !isWhole(data, own)).length;
     const result = { ...data };
     for (const { own, refunded } of lost) {
@@ -60,7 +58,7 @@ export function restore(data, sales) {
             result[model] = merge(result[model], rows);
         }
     }
-    return { data: result, found, known: known.map(({ uuid }) => uuid) };
+    return { data: result, found };
 }
 
 /** The later rows win. */
