@@ -205,6 +205,7 @@ class KktOfd(models.Model):
                 'title': self._describe(answer),
                 'message': self._describe_test(answer, good),
                 'sticky': not good or bool(answer.device),
+                'next': {'type': 'ir.actions.client', 'tag': 'soft_reload'},
             },
         }
 
@@ -257,12 +258,22 @@ class KktOfd(models.Model):
     def _get_endpoint(self):
         return Endpoint(self.url, self.sudo().credentials or {}, self.env['kkt.delivery']._get_number('request_timeout'))
 
+    def _describe_good(self):
+        """Whoever asked without credentials does not know whether any are accepted."""
+        if self._is_register():
+            return (
+                self.env._("The register answers and accepts our credentials")
+                if self.credentials_set
+                else self.env._("The register answers")
+            )
+        if self.credentials_set:
+            return self.env._("The OFD answers and accepts our credentials")
+        return self.env._("The OFD answers")
+
     def _describe(self, answer):
         """What an answer to a test means for the shop."""
         texts = {
-            Outcome.ABSENT: self.env._("The register answers and accepts our credentials")
-            if self._is_register()
-            else self.env._("The OFD answers and accepts our credentials"),
+            Outcome.ABSENT: self._describe_good(),
             Outcome.MISCONFIGURED: self.env._("The OFD does not accept our credentials or does not know this address"),
             Outcome.THROTTLED: self.env._("The OFD asks us to wait"),
             Outcome.PROCESSING: self.env._("The register is busy and did not answer in time. Try again in a moment"),

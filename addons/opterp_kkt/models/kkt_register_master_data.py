@@ -61,7 +61,8 @@ class KktRegister(models.Model):
     def _compute_number_problems(self):
         """What is wrong with what is being typed in, at its field."""
         for register in self:
-            register.registration_number_problem = register.registration_number and register._get_registration_number_problem()
+            typed = register.registration_number and register.serial_number  # the one is checked by the other
+            register.registration_number_problem = typed and register._get_registration_number_problem()
             register.fiscal_drive_number_problem = register.fiscal_drive_number and register._get_fiscal_drive_problem()
 
     @api.constrains('registration_number', 'serial_number')

@@ -72,7 +72,7 @@ def reset_the_breaker(page: Page, host: Odoo):
     page.goto(host.url + DASHBOARD)
     page.locator(".kkt-ofd .h4").click()
     press(page, "action_test_connection")
-    expect(page.locator(".o_notification")).to_contain_text("accepts our credentials")
+    expect(page.locator(".o_notification")).to_contain_text("The OFD answers")
     page.locator("[name=breaker_id] a, [name=breaker_id] button.o_external_button").first.click()
     press(page, "action_reset")
     confirm(page)

@@ -57,6 +57,9 @@ class TestMasterData(KktSaleCommon):
             form.save()
         form.registration_number, form.fiscal_drive_number = right, self.register.fiscal_drive_number
         self.assertFalse(form.registration_number_problem or form.fiscal_drive_number_problem)
+        new = Form(self.env['kkt.register'])
+        new.registration_number = right
+        self.assertFalse(new.registration_number_problem, "without the serial number there is nothing to check it by")
 
     def test_wrong_registration_number_of_before(self):
         right = self.register.registration_number

@@ -306,6 +306,12 @@ class TestOfd(KktCommon, TransactionCase):
         self.assertFalse(shown['sticky'])
         self.assertRegex(shown['message'], rf"^{url} answered in [0-9]+ ms\. Asked with: Token\.$")
 
+    def test_connection_without_credentials_says_nothing_of_them(self):
+        with running_ofd() as url:
+            shown = self._test_connection(url)
+        self.assertEqual((shown['type'], shown['title']), ('success', "The OFD answers"))
+        self.assertRegex(shown['message'], r"Asked without credentials\.$")
+
     def test_connection_to_a_register_tells_what_it_is_and_what_differs(self):
         self.env.company.vat = '7700123459'
         values = {'protocol': 'atol_web', 'login': "kkt", 'password': TOKEN}
