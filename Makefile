@@ -43,7 +43,7 @@ till: setup ## faults of all kinds while cashiers sell in Chromium: SEED=7 MINUT
 pictures: setup ## the manual's pictures, in docs/pictures
 	@$(during) sh -c 'docker/database.sh template && exec $(python) addons/opterp_kkt_tests/pictures.py'
 
-day: setup ## a day at the till in pictures, for docs/till.md
+day: setup ## a day at the till in pictures, for docs/till.md and till.ru.md
 	@$(during) sh -c 'docker/database.sh template && exec $(python) addons/opterp_kkt_tests/day.py'
 
 bench: setup ## side-by-side measurements

@@ -1,6 +1,6 @@
 # Part of OPTERP KKT. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 """A day at the till in pictures, `make day`: in a copy of the demo shop the cashier opens, sells, loses the OFD and the server,
-takes something back and closes. The pictures are those of `docs/till.md`.
+takes something back and closes, once in Russian and once in English. The pictures are those of `docs/till.md` and `till.ru.md`.
 """
 
 import sys
@@ -13,7 +13,8 @@ from playwright.sync_api import Page, expect
 
 PICTURES = ROOT / "docs" / "till"
 SIZE = {"width": 1024, "height": 768}
-RUSSIAN = "UPDATE res_partner SET lang = 'ru_RU' WHERE id IN (SELECT partner_id FROM res_users WHERE login = 'kassir')"
+LANGUAGE = "UPDATE res_partner SET lang = %s WHERE id IN (SELECT partner_id FROM res_users WHERE login = 'kassir')"
+LANGUAGES = {"ru": "ru_RU", "en": "en_US"}
 MANAGER = """
     INSERT INTO res_groups_users_rel (gid, uid)
     SELECT m.res_id, u.id FROM ir_model_data m, res_users u
@@ -30,13 +31,13 @@ FAULT = """() => {
 class Day:
     """Each method is a part of the day and takes its pictures."""
 
-    def __init__(self, shop: Shop, page: Page):
-        self.shop, self.page = shop, page
+    def __init__(self, shop: Shop, page: Page, language: str):
+        self.shop, self.page, self.language = shop, page, language
 
     def keep(self, name: str):
         self.page.wait_for_timeout(500)
-        self.page.screenshot(path=PICTURES / f"{name}.png")
-        print(f"docs/till/{name}.png", flush=True)
+        self.page.screenshot(path=PICTURES / f"{name}.{self.language}.png")
+        print(f"docs/till/{name}.{self.language}.png", flush=True)
 
     def keep_panel(self, name: str):
         self.page.click(".o_kkt_status")
@@ -116,10 +117,11 @@ class Day:
 def main():
     PICTURES.mkdir(parents=True, exist_ok=True)
     errors: list[str] = []
-    with Shop() as shop, browser_page(errors) as page:
-        shop.database.execute(RUSSIAN)
-        shop.database.execute(MANAGER)
-        Day(shop, page).go()
+    for language, code in LANGUAGES.items():
+        with Shop() as shop, browser_page(errors) as page:
+            shop.database.execute(LANGUAGE, code)
+            shop.database.execute(MANAGER)
+            Day(shop, page, language).go()
     sys.exit("\n".join(errors))
 
 

@@ -11,6 +11,7 @@ from .base import (
     Answer,
     Contents,
     Credential,
+    Device,
     Document,
     Endpoint,
     EnvelopeError,
