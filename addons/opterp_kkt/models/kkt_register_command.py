@@ -86,7 +86,7 @@ class KktReceipt(models.Model):
             receipt.register_copies = is_there and register.prints
 
     def _is_printed_by_register(self):
-        return self.register_id.prints and self.register_id.printed_by == 'register'
+        return self.register_id.printed_by == 'register' and self.register_id._takes_command('copy')
 
     def action_print_again(self):
         """Have the register print a copy. Commits."""

@@ -47,13 +47,12 @@ class KktRegister(models.Model):
         )
 
     def _get_inn_difference(self, device):
-        inn = self.company_id.vat
-        return device.inn not in (None, inn) and self.env._(
+        return device.inn not in (None, self.inn) and self.env._(
             "It is registered for INN %(inn)s, and %(company)s has %(own)s: what is sold here would be somebody else's. Nothing"
             " was taken over. Choose the right address, or correct the company's INN.",
             inn=device.inn,
             company=self.company_id.name,
-            own=inn or self.env._("none"),
+            own=self.inn or self.env._("none"),
         )
 
 

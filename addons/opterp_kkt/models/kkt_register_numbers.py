@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import pytz
 
-from odoo import api, models
+from odoo import models
 
 from ..core import hlc
 from ..core.document_error import DocumentError
@@ -56,14 +56,6 @@ class KktRegister(models.Model):
     """
 
     _inherit = 'kkt.register'
-
-    @api.model
-    def _find_anew(self, domain):
-        """With one query, whatever is cached: another fiscal drive, just put in, is written; what an earlier transaction read is
-        forgotten.
-        """
-        self.invalidate_model()
-        return self.search_fetch(domain)
 
     def _check_serves(self, config, company):
         """:raises DocumentError: this register doesn't number what that point of sale and company sell"""

@@ -60,12 +60,15 @@ class KktRegister(models.Model):
 
     @api.model
     def _find_for_sale(self, config):
-        """The register of a point of sale: as the sale lock has read it, else anew."""
+        """The register of a point of sale, as the sale lock has read it; else with one query, whatever is cached: another fiscal
+        drive, just put in, is written, and what an earlier transaction read is forgotten.
+        """
         register = self.browse(self.env.cr.cache.get(KEPT))
         if register and register.active and register.pos_config_id == config:
             register.flush_recordset()
             return register
-        return self._find_anew([('pos_config_id', '=', config.id)])
+        self.invalidate_model()
+        return self.search_fetch([('pos_config_id', '=', config.id)])
 
     def _await_sale_lock(self, values):
         """Wait, end the empty transaction and hand the lock over to a new one, which sees all that the first sale did."""

@@ -8,7 +8,7 @@ not sent: no document of ours states it, and tag 1236 has no approved values.
 
 from datetime import UTC, datetime, timedelta
 
-from .atol_task import CORRECTION_TYPES, RATES, get_correction_base, to_roubles
+from .atol_task import CORRECTION_TYPES, RATES, get_correction_base, get_requisites, to_roubles
 from .base import Contents, EnvelopeError
 
 OPERATIONS = {1: "sell", 2: "sell_refund", 3: "buy", 4: "buy_refund"}  # tag 1054
@@ -46,7 +46,7 @@ def to_request(contents: Contents) -> dict:
             "internet": bool(document.get("internetPayment")),
             **({"timezone": ZONES.index(contents.utc_offset) + 1} if contents.utc_offset in ZONES else {}),
             **_get_cashier(document),
-            **_get_attributes(document),
+            **get_requisites(document, "additional_check_props", "additional_user_props"),
         },
     }
 
@@ -91,16 +91,6 @@ def _get_item(item):
 def _get_cashier(document):
     name, inn = document.get("operator"), (document.get("operatorInn") or "").strip()
     return {**({"cashier": name} if name else {}), **({"cashier_inn": inn} if inn else {})}
-
-
-def _get_attributes(document):
-    """Tags 1192 and 1084."""
-    attribute = document.get("properties")
-    named = attribute and {"name": attribute["propertyName"], "value": attribute["propertyValue"]}
-    return {
-        **({"additional_check_props": document["propertiesData"]} if document.get("propertiesData") else {}),
-        **({"additional_user_props": named} if named else {}),
-    }
 
 
 def _get_correction(document):

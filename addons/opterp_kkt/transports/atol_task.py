@@ -113,6 +113,16 @@ def _get_attributes(document):
         yield {"type": "userAttribute", **named, "print": True}
 
 
+def get_requisites(document: dict, receipt: str, user: str) -> dict:
+    """Tags 1192 and 1084 under the names that a service in the cloud has for them."""
+    attribute = document.get("properties")
+    named = attribute and {"name": attribute["propertyName"], "value": attribute["propertyValue"]}
+    return {
+        **({receipt: document["propertiesData"]} if document.get("propertiesData") else {}),
+        **({user: named} if named else {}),
+    }
+
+
 def get_correction_base(document: dict) -> tuple[datetime, str | None]:
     """Tags 1178 and 1179: the day that is corrected, and the order's number, if any."""
     base = document["correctionBase"]

@@ -5,7 +5,7 @@ Names and codes as in the service's own clients (github.com/orangedata-official:
 real service: the rates since 2025.
 """
 
-from .atol_task import get_correction_base, to_roubles
+from .atol_task import get_correction_base, get_requisites, to_roubles
 from .base import Contents, EnvelopeError
 
 FFD_1_2 = 4
@@ -41,7 +41,7 @@ def to_content(contents: Contents) -> dict:
         "settlementPlace": document["retailPlace"],
         **(_get_correction(document) if contents.document_type == "correction" else {}),
         **_get_people(document),
-        **_get_attributes(document),
+        **get_requisites(document, "additionalAttribute", "additionalUserAttribute"),
     }
 
 
@@ -65,16 +65,6 @@ def _get_people(document):
         "senderEmail": document.get("sellerAddress"),
     }
     return {name: text for name, text in named.items() if text}
-
-
-def _get_attributes(document):
-    """Tags 1192 and 1084."""
-    attribute = document.get("properties")
-    named = attribute and {"name": attribute["propertyName"], "value": attribute["propertyValue"]}
-    return {
-        **({"additionalAttribute": document["propertiesData"]} if document.get("propertiesData") else {}),
-        **({"additionalUserAttribute": named} if named else {}),
-    }
 
 
 def _get_correction(document):
