@@ -6,7 +6,6 @@ where a register elsewhere numbers and signs, or an OFD is spoken to over TCP.
 """
 
 import os
-import random
 import time
 from collections import Counter
 
@@ -21,9 +20,8 @@ from poc.test_poc_5_splitbrain import (
     PATIENCE,
     RECEIPTS,
     SEED,
-    SLOW,
-    WEATHER,
     Command,
+    blow,
     counts_add_up,
     last_seq,
     refund_elsewhere,
@@ -115,16 +113,7 @@ def test_scenario_2_network_flapping(report, shop, opened, protocol):
     with report.scenario(f"POC-5, 2, over {protocol}: network flapping") as story:
         hosts = opened(story, 2)
         tills = [shop.till(hosts[number % 2], number) for number in range(2)]
-        set_number(Client(hosts[0]), "request_timeout", 3)
-        chance, sold, seconds = random.Random(SEED), 0, 60 if SLOW else 20
-        story.step(f"random weather for {seconds} s, SEED={SEED}")
-        until = time.monotonic() + seconds
-        while time.monotonic() < until:
-            shop.ofd.mode(**chance.choice(WEATHER))
-            time.sleep(chance.uniform(0.1, 1.5))
-            chance.choice(tills).sell()
-            sold += 1
-        shop.ofd.mode("ok")
+        seconds, sold = blow(story, shop, tills)
         shop.settle()
         outcomes = Counter(request["outcome"] for request in shop.ofd.history())
         story.figure(f"{seconds} s of random weather (SEED={SEED}): {sold} sold, {dict(outcomes)}")

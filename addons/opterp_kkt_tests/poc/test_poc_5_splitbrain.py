@@ -388,17 +388,8 @@ def kill_and_restart(shop, breaker):
 def weather(story, shop, breaker, tills):
     """The network comes and goes at random while two tills sell."""
     breaker.write(recovery_timeout=60 if SLOW else 2)
-    set_number(Client(shop.hosts[0]), "request_timeout", 3)
-    chance = random.Random(SEED)
-    seconds, sold, seq = 60 if SLOW else 20, 0, last_seq(shop)
-    story.step(f"random weather for {seconds} s, SEED={SEED}")
-    until = time.monotonic() + seconds
-    while time.monotonic() < until:
-        shop.ofd.mode(**chance.choice(WEATHER))
-        time.sleep(chance.uniform(0.1, 1.5))
-        chance.choice(tills).sell()
-        sold += 1
-    shop.ofd.mode("ok")
+    seq = last_seq(shop)
+    seconds, sold = blow(story, shop, tills)
     began = time.monotonic()
     shop.settle(600)
     requests = shop.ofd.history(seq)
@@ -407,6 +398,21 @@ def weather(story, shop, breaker, tills):
         f"{seconds} s of random weather (SEED={SEED}): {sold} sold, {len(requests)} requests ({outcomes}),"
         f" all delivered {time.monotonic() - began:.1f} s after the last cloud"
     )
+
+
+def blow(story, shop, tills) -> tuple[int, int]:
+    """Random weather while tills sell. Return for how many seconds, and how many sales there were."""
+    set_number(Client(shop.hosts[0]), "request_timeout", 3)
+    chance, seconds, sold = random.Random(SEED), 60 if SLOW else 20, 0
+    story.step(f"random weather for {seconds} s, SEED={SEED}")
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        shop.ofd.mode(**chance.choice(WEATHER))
+        time.sleep(chance.uniform(0.1, 1.5))
+        chance.choice(tills).sell()
+        sold += 1
+    shop.ofd.mode("ok")
+    return seconds, sold
 
 
 WEATHER = (

@@ -32,6 +32,7 @@ from unit.transport_peer import (
     T,
     U,
     closes,
+    fiscalised,
     hangs,
     meeting,
     resets,
@@ -72,11 +73,6 @@ def register(emulator):
 def counter(register, token=TOKEN):
     with transport_to(register.url, token=token, protocol="atol_web") as transport:
         yield transport
-
-
-def fiscalised(register):
-    """What is on the drive, in order: type and kopecks."""
-    return [(record["document_type"], record["total_sum"]) for record in register.history() if record["accepted"]]
 
 
 # What a document becomes.

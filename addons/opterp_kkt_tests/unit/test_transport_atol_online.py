@@ -16,7 +16,25 @@ from opterp_kkt.transports import PROTOCOLS, Contents, Document, Endpoint, Envel
 from opterp_kkt.transports.atol_online import TOKENS, Try
 from opterp_kkt.transports.atol_web import get_uuid
 from unit.test_drivers import BODY
-from unit.transport_peer import ERROR, HTML, KEY, SOON, TOKEN, A, M, Peer, R, T, U, closes, meeting, resets, says, transport_to
+from unit.transport_peer import (
+    ERROR,
+    HTML,
+    KEY,
+    SOON,
+    TOKEN,
+    A,
+    M,
+    Peer,
+    R,
+    T,
+    U,
+    closes,
+    fiscalised,
+    meeting,
+    resets,
+    says,
+    transport_to,
+)
 
 P, ABSENT, UNABLE, UNAVAILABLE = Outcome.PROCESSING, Outcome.ABSENT, Outcome.UNABLE, Outcome.UNAVAILABLE
 GROUP = "shop 1"
@@ -60,10 +78,6 @@ def shop(cloud, token=TOKEN, timeout=60):
 def after(answer, document=SALE):
     """The document as it is sent or asked for next: with what delivery has put on record."""
     return replace(document, ofd_id=answer.ofd_id or document.ofd_id)
-
-
-def fiscalised(cloud):
-    return [(record["document_type"], record["total_sum"]) for record in cloud.history() if record["accepted"]]
 
 
 def posts(cloud):

@@ -20,7 +20,24 @@ from opterp_kkt.transports import PROTOCOLS, Contents, Document, Endpoint, Envel
 from opterp_kkt.transports.atol_web import get_uuid
 from opterp_kkt.transports.orangedata import as_pem
 from unit.test_drivers import BODY
-from unit.transport_peer import HTML, KEY, TOKEN, A, M, Peer, R, T, U, key_of, meeting, pem_of, public_numbers, says, transport_to
+from unit.transport_peer import (
+    HTML,
+    KEY,
+    TOKEN,
+    A,
+    M,
+    Peer,
+    R,
+    T,
+    U,
+    fiscalised,
+    key_of,
+    meeting,
+    pem_of,
+    public_numbers,
+    says,
+    transport_to,
+)
 
 P, ABSENT, UNABLE = Outcome.PROCESSING, Outcome.ABSENT, Outcome.UNABLE
 DRIVE = get_drive("shop 1")
@@ -61,10 +78,6 @@ def shop(orange, token=TOKEN, timeout=60):
 def after(answer, document=SALE):
     """The document as it is sent or asked for next: with what delivery has put on record."""
     return replace(document, ofd_id=answer.ofd_id or document.ofd_id)
-
-
-def fiscalised(orange):
-    return [(record["document_type"], record["total_sum"]) for record in orange.history() if record["accepted"]]
 
 
 # What a document becomes.

@@ -191,6 +191,11 @@ def public_numbers(password):
     return {"modulus": str(numbers.n), "exponent": str(numbers.e)}
 
 
+def fiscalised(emulator):
+    """What its registers have fiscalised, in order: type and kopecks."""
+    return [(record["document_type"], record["total_sum"]) for record in emulator.history() if record["accepted"]]
+
+
 @contextmanager
 def transport_to(url, timeout=PATIENCE, token=TOKEN, protocol="http"):
     credentials = {name: value and (token if value == TOKEN else value) for name, value in CREDENTIALS[protocol].items()}
