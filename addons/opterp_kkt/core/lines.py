@@ -115,6 +115,8 @@ def fit_items(items: list[Item], total: int) -> list[Item]:
 
 def _lower(items, amount, vat_rate=None):
     """Items whose totals are `amount` less: goods at that rate, if they are worth so much, else all goods, else advances, too."""
+    if not amount:
+        return items
     for among in (
         lambda item: item.method not in ADVANCES and item.vat_rate == vat_rate,
         lambda item: item.method not in ADVANCES,

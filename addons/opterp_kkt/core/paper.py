@@ -85,7 +85,7 @@ def render(document: dict, width: int, copy: bool = False, qr: str = "") -> list
     """
     document = fit_texts(document)
     rows = [*_receipt(document, copy, qr)] if "totalSum" in document else [*_report(document, copy)]
-    return [line for row in rows for line in _wrapped(row, width)]
+    return _laid_out(rows, width)
 
 
 def render_x(state: dict, width: int, is_closed: bool = False) -> list[Line]:
@@ -96,7 +96,7 @@ def render_x(state: dict, width: int, is_closed: bool = False) -> list[Line]:
     state = fit_texts(state)
     what = captions.NO_DOCUMENT if is_closed else f"{captions.NO_DOCUMENT}, {captions.NOT_CLOSED}"
     rows = [*_head(state, False, captions.X_TITLE), Line(what, style="center bold"), *_body_of_report(state)]
-    return [line for row in rows for line in _wrapped(row, width)]
+    return _laid_out(rows, width)
 
 
 def render_reference(rates: dict, cash_moves: list[tuple[str, int]], width: int) -> list[Line]:
@@ -107,7 +107,7 @@ def render_reference(rates: dict, cash_moves: list[tuple[str, int]], width: int)
     """
     rows = [*_other_rates(rates), *_cash_moves(cash_moves)]
     rows = [RULE, Line(captions.FOR_REFERENCE, style="center bold"), *rows] if rows else []
-    return [line for row in rows for line in _wrapped(row, width)]
+    return _laid_out(rows, width)
 
 
 def notice(kind: str, width: int, operation_type: int | None = None) -> list[Line]:
@@ -115,7 +115,7 @@ def notice(kind: str, width: int, operation_type: int | None = None) -> list[Lin
     title, *texts = NOTICES[kind]
     operation = [Line(captions.OPERATIONS[operation_type], style="center bold")] if operation_type else []
     rows = [RULE, Line(title, style="center bold"), *operation, *map(Line, texts), RULE]
-    return [line for row in rows for line in _wrapped(row, width)]
+    return _laid_out(rows, width)
 
 
 def as_text(lines: list[Line], width: int) -> str:
@@ -270,6 +270,13 @@ def _moment(document):
 
 
 # -- on a paper of some width --------------------------------------------------------------------------------------------------
+
+
+def _laid_out(rows: list[Line], width: int) -> list[Line]:
+    lines = []
+    for row in rows:
+        lines += [row] if len(row.text) + len(row.right) < width else _wrapped(row, width)
+    return lines
 
 
 def _wrapped(line: Line, width: int) -> Iterator[Line]:

@@ -40,13 +40,19 @@ def _fit_texts(fields, place):
 
 
 def _fit_text(tag, value):
-    if isinstance(value, str) and tag and tag.kind == "string":
-        return fit(value, tag.length)
-    if isinstance(value, str) and tag and tag.kind == "fixed":
-        return fit(value, len(value)).ljust(tag.length)  # a number is never cut
-    if isinstance(value, list) and tag:
+    if not tag or isinstance(value, int):
+        return value
+    if isinstance(value, str):
+        return _fit_string(tag, value)
+    if isinstance(value, list):
         return [_fit_text(tag, each) for each in value]
-    return _fit_texts(value, tag.number) if isinstance(value, dict) and tag else value
+    return _fit_texts(value, tag.number) if isinstance(value, dict) else value
+
+
+def _fit_string(tag, value):
+    if tag.kind == "fixed":
+        return fit(value, len(value)).ljust(tag.length)  # a number is never cut
+    return fit(value, tag.length) if tag.kind == "string" else value
 
 
 def _representable(text: str) -> bool:

@@ -10,7 +10,7 @@ as the key, and bytes (several: a list of bytes) as the value. What can't be wri
 
 from binascii import crc_hqx
 from decimal import Decimal, InvalidOperation
-from itertools import chain
+from functools import lru_cache
 from struct import Struct, error
 from typing import NamedTuple
 
@@ -55,7 +55,10 @@ def decode(data: bytes) -> dict:
 
 
 def _encode_fields(fields: dict, place: int) -> bytes:
-    return b"".join(chain.from_iterable(encode_field(name, value, place) for name, value in fields.items()))
+    encoded = []
+    for name, value in fields.items():
+        encoded += encode_field(name, value, place)
+    return b"".join(encoded)
 
 
 def encode_field(name: str | int, value, place: int) -> list[bytes]:
@@ -83,11 +86,18 @@ def _encode_one_of(tag, value, line):
 
 
 def _encode_tag(tag, value):
+    return (_encode_anew if isinstance(value, dict | list) else _encode_once)(tag, value)
+
+
+def _encode_anew(tag, value):
     content = _ENCODERS[tag.kind](tag, value)
     if tag.length and len(content) > tag.length:
         rule = "size" if tag.kind == "stlv" else "length"
         raise DocumentError(rule, field=tag.number, size=len(content), most=tag.length)
     return _HEAD.pack(tag.number, len(content)) + content
+
+
+_encode_once = lru_cache(maxsize=4096, typed=True)(_encode_anew)  # most that a shop states it has stated before
 
 
 def _decode_fields(data, place):

@@ -39,6 +39,11 @@ class AccountTax(models.Model):
             rate = BY_PERCENT.get(tax.amount) if tax.amount_type == 'percent' else None
             tax.kkt_vat_rate = tax.kkt_vat_rate or rate
 
+    def _kkt_get_rates(self):
+        """The codes of these taxes; those of a group are those of its parts."""
+        is_flat = all(tax.amount_type != 'group' for tax in self)
+        return {tax.kkt_vat_rate for tax in (self if is_flat else self.flatten_taxes_hierarchy())}
+
     @api.model
     def _kkt_get_unusable(self, company, day):
         """A domain: taxes of a company that no receipt of that day may state."""

@@ -282,7 +282,7 @@ class KktReceipt(models.Model):
 
     def _store(self, values):
         if not self:
-            return self.create(values)
+            return self.create({name: value for name, value in values.items() if value is not False})
         self.write(values)
         return self
 

@@ -47,11 +47,10 @@ class PosOrderLine(models.Model):
         )
 
     def _kkt_keep(self, items):
-        """What was signed of each line, for a refund. Mostly it is the same for all, and one write."""
-        stated = [(item.stated_rate, item.method) for item in items]
-        for rate, method in set(stated):
-            lines = self.browse(line.id for line, its in zip(self, stated, strict=True) if its == (rate, method))
-            lines.write({'kkt_vat_rate': rate, 'kkt_settlement_method': method})
+        """What was signed of each line, for a refund. Nothing depends on it, so nothing but the two fields is written."""
+        for line, item in zip(self, items, strict=True):
+            self._fields['kkt_vat_rate'].write(line, item.stated_rate)
+            self._fields['kkt_settlement_method'].write(line, item.method)
 
     def _kkt_get_name(self):
         return self.full_product_name or self.product_id.display_name
@@ -66,8 +65,7 @@ class PosOrderLine(models.Model):
 
     def _kkt_get_vat_rate(self):
         """Tag 1199, as of today; a line without taxes is not subject to VAT."""
-        taxes = self.tax_ids_after_fiscal_position
-        rates = set(taxes.flatten_taxes_hierarchy().mapped('kkt_vat_rate'))
+        rates = self.order_id.fiscal_position_id.map_tax(self.tax_ids)._kkt_get_rates()
         if len(rates) > 1 or False in rates:
             raise DocumentError('vat_rate', name=self._kkt_get_name())
         return int(rates.pop()) if rates else NOT_SUBJECT_TO_VAT
