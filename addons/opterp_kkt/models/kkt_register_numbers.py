@@ -12,29 +12,38 @@ from ..drivers import Numbers
 from .kkt_receipt import SETTLEMENTS
 from .kkt_register import COUNTERS
 
-LAST_OF_DRIVE = """
-    SELECT (SELECT fd_number FROM kkt_receipt WHERE fiscal_drive_number = %(drive)s AND fd_number > 0
-             ORDER BY fd_number DESC LIMIT 1) AS number
+# A number that a drive has given anywhere, ever, is never given again, whatever the register's own counter says. `_counted` is 0
+# where the answer brings the numbers: then nothing but the place in the queue and the stamp is taken. `_opening` is 1 for the
+# report that opens a shift, `_settlement` for what counts within it; the last number of all is for `_closing` one: else another
+# drive could never be put in. A function, because PostgreSQL keeps its plan: to plan this takes longer than to do it. It goes
+# with the table whose rows it returns.
+NUMBERS = """
+    CREATE OR REPLACE FUNCTION kkt_take_numbers(
+        _register int4, _drive varchar, _counted int4, _opening int4, _closing int4, _settlement int4,
+        _local_time int8, _logical_counter int4, OUT register kkt_register, OUT protocol varchar) LANGUAGE plpgsql AS $$
+    BEGIN
+        UPDATE kkt_register r
+           SET last_fd_number = GREATEST(last_fd_number, last.number) + _counted,
+               last_queue_number = last_queue_number + 1,
+               last_shift_number = CASE WHEN _opening = 1 THEN 1 + GREATEST(last_shift_number, (
+                                             SELECT max(number) FROM kkt_shift WHERE fiscal_drive_number = _drive))
+                                        ELSE last_shift_number END,
+               last_receipt_number = CASE WHEN _opening = 1 THEN 0 ELSE last_receipt_number + _settlement END,
+               last_document_time = GREATEST(last_document_time, floor(extract(epoch FROM now()) * 1000)),
+               hlc_local_time = _local_time,
+               hlc_logical_counter = _logical_counter
+          FROM (SELECT (SELECT fd_number FROM kkt_receipt WHERE fiscal_drive_number = _drive AND fd_number > 0
+                         ORDER BY fd_number DESC LIMIT 1) AS number OFFSET 0) last
+         WHERE r.id = _register AND GREATEST(last_fd_number, last.number, last_queue_number) < 2147483646 + _closing
+     RETURNING r.* INTO register;
+        SELECT o.protocol INTO protocol FROM kkt_ofd o WHERE o.id = register.ofd_id;
+    END $$
 """
-LAST_SHIFT_OF_DRIVE = "SELECT COALESCE(max(number), 0) FROM kkt_shift WHERE fiscal_drive_number = %(drive)s"
-# A number that a drive has given anywhere, ever, is never given again, whatever the register's own counter says. `counted` is 0
-# where the answer brings the numbers: then nothing but the place in the queue and the stamp is taken. `opening` is 1 for the
-# report that opens a shift, `settlement` for what counts within it; the last number of all is for `closing` one: else another
-# drive could never be put in.
-TAKE_NUMBERS = f"""
-    UPDATE kkt_register r
-       SET last_fd_number = GREATEST(last_fd_number, last.number) + %(counted)s,
-           last_queue_number = last_queue_number + 1,
-           last_shift_number = CASE WHEN %(opening)s = 1 THEN GREATEST(last_shift_number, ({LAST_SHIFT_OF_DRIVE})) + 1
-                                    ELSE last_shift_number END,
-           last_receipt_number = CASE WHEN %(opening)s = 1 THEN 0 ELSE last_receipt_number + %(settlement)s END,
-           last_document_time = GREATEST(last_document_time, floor(extract(epoch FROM now()) * 1000)),
-           hlc_local_time = %(local_time)s,
-           hlc_logical_counter = %(logical_counter)s
-      FROM ({LAST_OF_DRIVE}) last, kkt_ofd o
-     WHERE r.id = %(register)s AND o.id = r.ofd_id
-       AND GREATEST(last_fd_number, last.number, last_queue_number) < 2147483646 + %(closing)s
- RETURNING last_queue_number, last_document_time, o.protocol, last_fd_number, last_shift_number, last_receipt_number
+TAKE_NUMBERS = """
+    SELECT (register).last_queue_number, (register).last_document_time, protocol, (register).last_fd_number,
+           (register).last_shift_number, (register).last_receipt_number
+      FROM kkt_take_numbers(%(register)s, %(drive)s, %(counted)s, %(opening)s, %(closing)s, %(settlement)s, %(local_time)s,
+                            %(logical_counter)s)
 """
 
 
@@ -56,6 +65,9 @@ class KktRegister(models.Model):
     """
 
     _inherit = 'kkt.register'
+
+    def init(self):
+        self.env.cr.execute(NUMBERS)
 
     def _check_serves(self, config, company):
         """:raises DocumentError: this register doesn't number what that point of sale and company sell"""
@@ -91,6 +103,7 @@ class KktRegister(models.Model):
         Nobody else can change the row between our reading and our writing: REPEATABLE READ would refuse the write. Nor can
         another register give a number of this drive meanwhile: it would have to get the drive from this row first.
         """
+        self.flush_recordset(COUNTERS | {'ofd_id'})
         self.env['kkt.ofd'].flush_model(['protocol'])
         self.env.cr.execute(
             TAKE_NUMBERS,
@@ -105,9 +118,9 @@ class KktRegister(models.Model):
                 'logical_counter': stamp.logical_counter,
             },
         )
-        if not self.env.cr.rowcount:
-            raise DocumentError('numbers', register=self.name)
         *row, receipt_number = self.env.cr.fetchone()
+        if row[0] is None:
+            raise DocumentError('numbers', register=self.name)
         self.invalidate_recordset(COUNTERS)
         return *row, receipt_number if document_type in SETTLEMENTS else None
 

@@ -4,16 +4,13 @@ from odoo import api, models
 
 from ..delivery import locks
 
-FIND_REGISTER = """
-    SELECT r.* FROM kkt_register r JOIN pos_session s ON s.config_id = r.pos_config_id
-     WHERE r.active AND s.id = ANY(%(sessions)s) AND pg_current_xact_id_if_assigned() IS NULL
-     ORDER BY r.id LIMIT 1
+OF_SESSIONS = """
+      FROM kkt_register
+     WHERE active AND pos_config_id = (SELECT config_id FROM pos_session WHERE id = ANY(%(sessions)s) LIMIT 1)
+       AND pg_current_xact_id_if_assigned() IS NULL
 """
-TAKE_IF_FREE = f"""
-    SELECT pg_try_advisory_xact_lock(%(class)s, id) AS taken, *
-      FROM ({FIND_REGISTER} FOR NO KEY UPDATE OF r NOWAIT) register
-"""
-AWAIT = f"SELECT id, pg_advisory_lock(%(class)s, id) FROM ({FIND_REGISTER}) register"
+TAKE_IF_FREE = f"SELECT pg_try_advisory_xact_lock(%(class)s, id) AS taken, * {OF_SESSIONS} FOR NO KEY UPDATE NOWAIT"
+AWAIT = f"SELECT id, pg_advisory_lock(%(class)s, id) {OF_SESSIONS}"
 HAND_OVER = "SELECT pg_advisory_xact_lock(%(class)s, %(register)s), pg_advisory_unlock(%(class)s, %(register)s)"
 KEPT = 'kkt_register'  # among what a cursor keeps until its transaction ends
 
@@ -65,7 +62,6 @@ class KktRegister(models.Model):
         """
         register = self.browse(self.env.cr.cache.get(KEPT))
         if register and register.active and register.pos_config_id == config:
-            register.flush_recordset()
             return register
         self.invalidate_model()
         return self.search_fetch([('pos_config_id', '=', config.id)])
