@@ -52,6 +52,11 @@ KEYS = """() => Object.fromEntries(posmodel.unsyncedKktOrders.map((order, at) =>
     "pos.order.line": order.lines.map((line) => line.uuid),
     "pos.payment": order.payment_ids.map((payment) => payment.uuid),
 }]))"""
+FORGET_CLOCK = """() => {
+    const keys = Object.keys(localStorage).filter((key) => key.startsWith("kkt-hlc-"));
+    keys.forEach((key) => localStorage.removeItem(key));
+    return keys.length;
+}"""
 FULL_RESET = """() => {
     const { CriticalPOSError } = odoo.loader.modules.get(
         "@point_of_sale/app/components/loader/critical_pos_error/critical_pos_error"
@@ -183,3 +188,46 @@ def test_a_half_written_database(shop, report):
         is_sold(shop, 4)
         icon_is(page, "success")
         assert errors == []
+
+
+def test_a_clock_that_was_not_stored(shop, report):
+    """The browser is killed before it has stored its clock, which was ahead: the next sale is later all the same."""
+    errors: list[str] = []
+    with report.scenario("A till's clock that was not stored"), browser_page(errors) as page:
+        host = open_shop(shop, page)
+        host.kill()
+        page.evaluate("Date.now = ((now) => () => now() + 40_000)(Date.now)")
+        pay_offline(page)
+        first = page.evaluate("posmodel.unsyncedKktOrders[0].uuid")
+        url = leave_without_clock(page)
+        page.route("**/sync_from_ui*", lambda route: route.abort())
+        come_back(page, host, url)
+        page.click(".open-register-btn")
+        pay_offline(page)
+        assert page.evaluate("posmodel.unsyncedKktOrders.length") == 2
+        page.unroute("**/sync_from_ui*")
+        is_sold(shop, 2)
+        assert shop.database.query(SALES)[0]["uuid"] == first
+
+
+def leave_without_clock(page: Page) -> str:
+    page.wait_for_timeout(WRITTEN)
+    assert page.evaluate(FORGET_CLOCK) == 1
+    return leave(page)
+
+
+def test_a_page_that_is_loaded_without_a_server(shop, report):
+    """The page comes out of the browser's own storage, with what was sold, and sells on."""
+    errors: list[str] = []
+    with report.scenario("A page that is loaded without a server"), browser_page(errors) as page:
+        host = open_shop(shop, page)
+        host.kill()
+        pay_offline(page)
+        page.goto(leave(page))
+        page.click(".open-register-btn")
+        icon_is(page, "warning", 1)
+        picture(page, "losses-offline")
+        pay_offline(page)
+        host.start()
+        is_sold(shop, 2)
+        icon_is(page, "success")
