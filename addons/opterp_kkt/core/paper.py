@@ -273,24 +273,23 @@ def _moment(document):
 
 
 def _laid_out(rows: list[Line], width: int) -> list[Line]:
-    lines = []
-    for row in rows:
-        lines += [row] if len(row.text) + len(row.right) < width else _wrapped(row, width)
-    return lines
+    return [line for row in rows for line in ([row] if _fits(row, width) else _wrapped(row, width))]
+
+
+def _fits(line: Line, width: int) -> bool:
+    return line.style in ("rule", "qr") or len(line.text) <= _get_room(line, width)
+
+
+def _get_room(line, width):
+    """Columns beside what stands at the right edge."""
+    return width - len(line.right) - 1 if line.right else width
 
 
 def _wrapped(line: Line, width: int) -> Iterator[Line]:
-    """The line, or several that fit: a value that finds no room beside its caption stands below it."""
-    if line.style in ("rule", "qr"):
-        yield line
-        return
-    room = width - len(line.right) - 1 if line.right else width
-    if len(line.text) <= room:
-        yield line
-        return
+    """Several lines that fit: a value that finds no room beside its caption stands below it."""
     *above, text = _cut(line.text, width)
     yield from (line._replace(text=each, right="") for each in above)
-    if line.right and len(text) > room:
+    if line.right and len(text) > _get_room(line, width):
         yield line._replace(text=text, right="")
         text = ""
     if len(line.right) <= width:

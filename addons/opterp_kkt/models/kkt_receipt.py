@@ -281,7 +281,7 @@ class KktReceipt(models.Model):
         }
 
     def _store(self, values):
-        if not self:
+        if not self:  # what is nothing need not be written
             return self.create({name: value for name, value in values.items() if value is not False})
         self.write(values)
         return self

@@ -38,6 +38,12 @@ class TestReceiptListing(KktSaleCommon):
         self.assertEqual(self._group('cashier')[cashier], (26700, 3))
         self.assertEqual(sum(count for _total, count in self._group('create_date:day').values()), 4)
 
+    def test_sums_are_in_roubles_whatever_the_books_are_in(self):
+        receipt = self._sell([(self.frame, 1)]).kkt_receipt_ids
+        self._set_in_sql(self.env.company, currency_id=self.env.ref('base.EUR').id)
+        self.assertEqual(receipt.company_id.currency_id.name, 'EUR')
+        self.assertEqual(receipt.currency_id.name, 'RUB')
+
     def test_what_could_not_be_built_has_its_cashier_and_no_sum(self):
         _order, receipt = self._sell_unbuildable()
         self.assertRecordValues(receipt, [{'cashier': self.env.user.name, 'amount_signed': 0, 'state': 'rejected'}])
