@@ -23,7 +23,7 @@ class KktReceipt(models.Model):
 
     _inherit = 'kkt.receipt'
 
-    currency_id = fields.Many2one('res.currency', compute='_compute_currency_id')
+    currency_id = fields.Many2one(related='company_id.currency_id')
     amount_total = fields.Monetary("Total", compute='_compute_amount_total')
     amount_signed = fields.Monetary("Sum", readonly=True, help="What a refund gives back is subtracted, so that sums add up.")
     till_id = fields.Many2one(related='register_id.pos_config_id', string="Till")
@@ -38,9 +38,6 @@ class KktReceipt(models.Model):
             create_column(self.env.cr, self._table, 'cashier', 'varchar')
             self.env.cr.execute(FILL)
         return super()._auto_init()
-
-    def _compute_currency_id(self):
-        self.currency_id = self.env.ref('base.RUB')
 
     @api.depends('total')
     def _compute_amount_total(self):
