@@ -5,6 +5,7 @@ deliverers apart: Redis may be flushed, fail over or let a paused holder's lease
 (`guard.py`) holds all the same. So every failure here is either "another holds it" or "Redis can't tell".
 """
 
+import logging
 import time
 from contextlib import contextmanager
 
@@ -12,7 +13,10 @@ from redis import Redis, RedisError
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+_logger = logging.getLogger(__name__)
+
 SOCKET_TIMEOUT = 0.2  # s, for connecting and for each answer
+PAUSE = 5.0  # s, before a missing Redis is asked again
 
 # KEYS: the lease. ARGV: holder, time to live in ms. A vanished lease (flushed, restarted, expired) is set
 # again, in the same step as the comparison, so that nobody can take it in between.
@@ -136,3 +140,28 @@ def _unavailable():
         yield
     except (RedisError, ValueError) as error:  # ValueError: the answer is not Redis's protocol, or no text
         raise LeaseUnavailable(f"{type(error).__name__}: {error}") from error
+
+
+class Leases:
+    """The leases of one holder; there are none while Redis is missing."""
+
+    def __init__(self, url: str, prefix: str, holder: str, ttl: float):
+        self._prefix = prefix
+        self._holder = holder
+        self._ttl = ttl
+        self._not_before = 0.0
+        try:
+            self._redis = connect(url)
+        except LeaseUnavailable as error:
+            _logger.warning("%s", error)
+            self._redis = None
+
+    def get(self, register_id: int) -> Lease | None:
+        """The lease to ask for; None while Redis is missing."""
+        if self._redis is None or time.monotonic() < self._not_before:
+            return None
+        return Lease(self._redis, f"{self._prefix}:{register_id}", self._holder, self._ttl)
+
+    def pause(self) -> None:
+        """Redis could not tell: it is left alone for a while."""
+        self._not_before = time.monotonic() + PAUSE

@@ -44,6 +44,7 @@ class Claim:
     """A document that is being sent."""
 
     id: int
+    queue_number: int
     idempotency_key: str
     protocol: str  # that the payload is written for
     payload: str
@@ -61,6 +62,11 @@ class Claim:
     operation_type: str | None = None
     ofd_id: str = ""  # that the latest answer about it brought
     only_ask: bool = False  # a person wants to know, nothing is sent
+
+    @property
+    def is_first_try(self) -> bool:
+        """It is simply sent, and by all that is known it will simply be accepted."""
+        return not (self.attempts or self.failures or self.in_doubt or self.elsewhere or self.only_ask or self.numbers_follow)
 
     @classmethod
     def from_row(cls, row: dict, only_ask: bool = False) -> "Claim":
@@ -135,6 +141,11 @@ def consequences(claim: Claim, attempt: Attempt, on_refusal: str, numbers) -> Co
         server_time=answer.server_time,
         ofd_document_id=answer.ofd_id or None,
     )
+
+
+def is_routine(claim: Claim, attempt: Attempt) -> bool:
+    """Accepted at the first try, as nearly all is: there is nothing to write about it but that."""
+    return attempt.answer.outcome is Outcome.ACCEPTED and not claim.attempts and attempt.asked is None
 
 
 def fails_alone(claim: Claim, answer: Answer) -> bool:

@@ -4,8 +4,10 @@ from dataclasses import dataclass, field, replace
 
 from ..core import breaker
 from . import breaker_row
-from .outcomes import Claim
+from .outcomes import Attempt, Claim
 from .settings import Settings
+
+OF_THE_WORKER = ("breaker", "claim", "claimed_after", "unrecorded")  # no columns of `SCAN`
 
 
 @dataclass(frozen=True)
@@ -29,12 +31,14 @@ class Queue:
     breaker: breaker.Breaker
     now: float  # s since 1970, by PostgreSQL's clock
     credentials: dict | None = field(repr=False)
-    claim: Claim | None = None  # of its head, which is ours already
+    claim: Claim | None = None  # of what comes next, which is ours already
+    claimed_after: float = 0.0  # moment of the monotonic clock: nothing was in its way then
+    unrecorded: tuple[Claim, Attempt] | None = None  # what was accepted before it, and is recorded while it is under way
 
     @classmethod
     def from_row(cls, row: dict) -> "Queue":
         decided = breaker_row.from_row(row)
-        seen = {name: row[name] for name in cls.__dataclass_fields__ if name not in ("breaker", "claim")}
+        seen = {name: row[name] for name in cls.__dataclass_fields__ if name not in OF_THE_WORKER}
         return cls(**seen, breaker=decided)
 
     @property
@@ -58,7 +62,7 @@ class Queue:
     def after(self, row: dict) -> "Queue":
         """The same when a document was recorded: the breaker as it is now, and the next claim."""
         claim = Claim.from_row(row) if row.get("id") else None
-        return replace(self, breaker=breaker_row.from_row(row), now=row["now"], claim=claim)
+        return replace(self, breaker=breaker_row.from_row(row), now=row["now"], claim=claim, unrecorded=None)
 
     def get_wait(self, settings: Settings) -> float | None:
         """Seconds until the head is due; None when only a person can tell."""

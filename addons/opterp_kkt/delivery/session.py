@@ -1,6 +1,7 @@
 """One connection to PostgreSQL, outside of Odoo's pool and transactions."""
 
 import re
+from select import select
 
 import psycopg2
 from psycopg2.extensions import make_dsn, parse_dsn
@@ -82,6 +83,10 @@ class Session:
             sql = sql.replace(f"%({placeholder})s", f"${number}")
         self.execute(f"PREPARE {name} AS {sql}")
         return f"EXECUTE {name} ({', '.join(f'%({placeholder})s' for placeholder in names)})"
+
+    def is_silent(self) -> bool:
+        """Whether the server has said nothing since it was last asked, such as that the session is ended. Costs no round trip."""
+        return not self._connection.closed and not select([self._connection], [], [], 0)[0]
 
     def close(self) -> None:
         """End the session, which frees its locks; may be called again."""

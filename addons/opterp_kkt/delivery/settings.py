@@ -22,9 +22,14 @@ class Settings:
     lanes: float = 8.0  # registers that one deliverer serves at once
 
     @property
+    def request_seconds(self) -> float:
+        """What one request can take."""
+        return self.request_timeout + 1
+
+    @property
     def attempt_seconds(self) -> float:
         """What an attempt can take, its lookup included: the lease has to last so long."""
-        return 2 * self.request_timeout + 2
+        return 2 * self.request_seconds
 
     @property
     def permit_seconds(self) -> float:

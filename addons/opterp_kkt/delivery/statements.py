@@ -15,15 +15,15 @@ DUE = f"""(h.next_attempt_at IS NULL OR h.next_attempt_at <= {NOW} OR h.next_att
 UNPAUSED = f"""(o.paused_until IS NULL OR o.paused_until <= {NOW}
                 OR o.paused_until > {NOW} + interval '1 second' * %(longest_pause)s::float8)"""
 
-# What the queue of register g begins with: what is under way, then the lowest number. Two index look-ups, whatever waits.
+# What the queue of register g begins with: what is claimed, then the lowest number. Two index look-ups, whatever waits.
 HEAD = """
-    SELECT id, state, create_date, next_attempt_at, claimed_at, in_doubt, sent_to_id, sent_version, attempts,
+    SELECT id, state, queue_number, create_date, next_attempt_at, claimed_at, in_doubt, sent_to_id, sent_version, attempts,
            failures, lone_failures, absent, last_outcome, last_status, last_error
       FROM (
-        (SELECT * FROM kkt_receipt WHERE register_id = g.id AND state = 'sending')
+        (SELECT * FROM kkt_receipt WHERE register_id = g.id AND state = 'sending' ORDER BY queue_number LIMIT 1)
          UNION ALL
         (SELECT * FROM kkt_receipt WHERE register_id = g.id AND state = 'pending' ORDER BY queue_number LIMIT 1)
-      ) unfinished ORDER BY state = 'sending' DESC LIMIT 1
+      ) unfinished ORDER BY state = 'sending' DESC, queue_number LIMIT 1
 """
 
 # Where the head h of register g goes: a document in doubt is settled where it was sent, be it a former OFD of the register or
@@ -68,6 +68,7 @@ _PERMITTED = f"""owned AS (
     ), ofd AS (
         SELECT id, address_version FROM kkt_ofd o WHERE id = %(ofd)s AND settings_version = %(settings_version)s AND {UNPAUSED}
     )"""
+_CLOSED = "b.id = %(breaker)s AND (b.mode = 'disabled' OR (b.mode = 'automatic' AND b.state = 'closed'))"
 _CLAIM = f"""
     WITH head AS (
         SELECT h.id, h.state, h.claimed_at AS tried_at, g.ofd_id <> %(ofd)s AS elsewhere
@@ -80,15 +81,14 @@ _CLAIMED = f"""
            sent_version = ofd.address_version, delivery_epoch = %(epoch)s, claimed_at = {NOW}
       FROM head, owned, ofd, changed
      WHERE r.id = head.id AND r.state = head.state
- RETURNING r.id, r.idempotency_key, r.protocol, r.payload, r.attempts, r.in_doubt, r.failures, r.lone_failures, r.failed_lookups,
-           r.last_error, head.tried_at, head.elsewhere, COALESCE(r.numbers_follow, FALSE) AS numbers_follow, r.total,
-           r.operation_type, COALESCE(r.ofd_document_id, '') AS ofd_id, CASE WHEN r.numbers_follow THEN
+ RETURNING r.id, r.queue_number, r.idempotency_key, r.protocol, r.payload, r.attempts, r.in_doubt, r.failures, r.lone_failures,
+           r.failed_lookups, r.last_error, head.tried_at, head.elsewhere, COALESCE(r.numbers_follow, FALSE) AS numbers_follow,
+           r.total, r.operation_type, COALESCE(r.ofd_document_id, '') AS ofd_id, CASE WHEN r.numbers_follow THEN
                (SELECT s.fiscal_drive_number FROM kkt_shift s WHERE s.id = r.shift_id) END AS fiscal_drive_number"""
 
 # … with a breaker that is closed, or disabled. FOR SHARE waits for one that is about to open, so that nothing starts afterwards.
 CLAIM = f"""{_CLAIM}, changed AS (
-        SELECT id FROM kkt_circuit_breaker
-         WHERE id = %(breaker)s AND (mode = 'disabled' OR (mode = 'automatic' AND state = 'closed')) FOR SHARE
+        SELECT b.id FROM kkt_circuit_breaker b WHERE {_CLOSED} FOR SHARE
     ){_CLAIMED}"""
 
 # … as the probe of one that is half-open, which this makes it.
@@ -133,26 +133,44 @@ _ACCEPTED = f"""
           FROM kkt_delivery d
          WHERE {SENT}
            AND d.register_id = %(register)s AND d.epoch = %(epoch)s
-     RETURNING r.id, r.register_id, r.queue_number
+     RETURNING r.id, r.register_id
     )"""
 RECORD_ACCEPTED = f"""{_ACCEPTED}{SEE} AND EXISTS (SELECT FROM done)"""
 
-# … and claims the next document in the same commit: one commit is what a document of a long queue costs. The claim reads from
-# `done`, so the one is settled before the other is claimed. What was put back into the queue before it has its turn at the next
-# scan; to look there would lead over what an old snapshot keeps of the documents that were delivered. What somebody has locked is
-# not waited for: the record must not fail for it.
-RECORD_ACCEPTED_AND_CLAIM = f"""{_ACCEPTED}, head AS (
-        SELECT h.id, h.state, h.claimed_at AS tried_at, g.ofd_id <> %(ofd)s AS elsewhere
-          FROM done JOIN kkt_register g ON g.id = done.register_id
-         CROSS JOIN LATERAL (SELECT * FROM kkt_receipt w
-                              WHERE w.register_id = g.id AND w.queue_number > done.queue_number AND w.state = 'pending'
-                              ORDER BY w.queue_number LIMIT 1) h
-         WHERE {DESTINATION} = %(ofd)s AND (%(at_once)s::bool OR {DUE})
+# While one document is under way, the one right behind it is claimed, so that it can follow at once: only what was never tried
+# before, goes to the same OFD, and has nothing in its way. Its place in the queue is known, so that no look-up leads over what an
+# old snapshot keeps of the documents that were delivered. What somebody has locked is not waited for: that is claimed when its
+# time has come.
+_FOLLOWING = f"""head AS (
+        SELECT w.id, w.state, w.claimed_at AS tried_at, FALSE AS elsewhere
+          FROM done JOIN kkt_register g ON g.id = done.register_id JOIN kkt_receipt w ON w.register_id = g.id
+         WHERE w.queue_number = %(under_way)s::int + 1 AND w.state = 'pending'
+           AND g.ofd_id = %(ofd)s AND w.last_outcome IS NULL AND w.sent_to_id IS NULL AND w.next_attempt_at IS NULL
+           AND w.numbers_follow IS NOT TRUE
     ), {_PERMITTED}, changed AS (
         SELECT b.id FROM kkt_circuit_breaker b, kkt_receipt r, head
-         WHERE b.id = %(breaker)s AND (b.mode = 'disabled' OR (b.mode = 'automatic' AND b.state = 'closed')) AND r.id = head.id
-           FOR SHARE OF b SKIP LOCKED FOR NO KEY UPDATE OF r SKIP LOCKED
-    ), claimed AS ({_CLAIMED}
+         WHERE {_CLOSED} AND r.id = head.id FOR SHARE OF b SKIP LOCKED FOR NO KEY UPDATE OF r SKIP LOCKED
+    )"""
+CLAIM_FOLLOWING = f"WITH done AS (SELECT %(register)s::int AS register_id), {_FOLLOWING}{_CLAIMED}"
+
+# Whether what was claimed so may start now: still ours, and nothing has come in its way. It is read alone, so it costs no commit.
+MAY_START = f"""
+    WITH {_PERMITTED}
+    SELECT r.id FROM kkt_receipt r JOIN kkt_register g ON g.id = r.register_id, owned, ofd, kkt_circuit_breaker b
+     WHERE {_CLOSED} AND {SENT} AND g.ofd_id = ofd.id
+"""
+
+# … or is put back as it was, because it was not sent.
+PUT_BACK = f"""
+    UPDATE kkt_receipt r
+       SET state = 'pending', sent_to_id = NULL, sent_version = NULL, claimed_at = NULL, delivery_epoch = NULL
+      FROM kkt_delivery d
+     WHERE {SENT} AND d.register_id = r.register_id AND d.epoch = %(epoch)s
+"""
+
+# One statement records what was accepted and claims the one behind that which is under way by now: one commit is what a document
+# of a long queue costs, and the OFD works meanwhile. The claim reads from `done`: the one is settled before the other is claimed.
+RECORD_ACCEPTED_AND_CLAIM = f"""{_ACCEPTED}, {_FOLLOWING}, claimed AS ({_CLAIMED}
     ) SELECT seen.*, claimed.* FROM ({SEE}) seen LEFT JOIN claimed ON TRUE WHERE EXISTS (SELECT FROM done)"""
 
 # … and this one for any other outcome, with the attempt, and what it means for the register and the OFD.

@@ -5,7 +5,8 @@ import os
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from functools import cached_property
+from dataclasses import replace
+from functools import partial
 from time import monotonic, sleep
 from uuid import uuid4
 
@@ -14,27 +15,29 @@ from psycopg2.errors import LockNotAvailable
 
 from ..core import breaker
 from ..core.fiscal_data import FiscalData
-from ..transports import Document, Endpoint, EnvelopeError, Outcome, Transport, open_transport, translate
+from ..transports import Outcome
 from . import breaker_row, journal, statements
+from .deferred import Deferred
 from .guard import Guard
-from .lease import Lease, LeaseLost, LeaseUnavailable, connect
+from .lease import LeaseLost, Leases
 from .news import News
-from .outcomes import EFFECTS, FOR_PEOPLE, SETTLED, Attempt, Claim, consequences, fails_alone, may_send, must_ask
+from .outcomes import EFFECTS, FOR_PEOPLE, SETTLED, Attempt, Claim, consequences, fails_alone, is_routine
 from .ownership import Absentees, Fenced, Ownership
-from .pace import LONGEST_WAIT, Pace
+from .pace import Pace
 from .queue import Queue
+from .sender import Sender
 from .session import SessionLost
 from .settings import Settings
 from .tally import Tally
-from .verification import unfit, unwritable, verified
+from .verification import unfit, verified
 
 _logger = logging.getLogger(__name__)
 
 SLICE_SECONDS = 2.0  # that are spent on one register before the others are looked at
 NAP_SECONDS = 1.0  # between two looks at the queues
 PASS_SECONDS = 20.0  # for one "Deliver now"
-REDIS_PAUSE = 5.0  # before a missing Redis is asked again
 SHORTEST_NAP = 0.05
+FRESH_SECONDS = 0.1  # for which a claim is as good as new: about what may lie between any claim and its sending on a busy machine
 ASK_AGAIN = 0.2  # more often than a nap: a probe's turn does not last
 
 
@@ -44,8 +47,12 @@ class Worker:
         make_one_pass, a lane ──> scan: which registers have something due?
             └─ Ownership: guard, lease, epoch      at most one deliverer per register, in every process on every host
                  └─ _claim    one UPDATE; its permit comes from the breaker in the same statement
-                    _send     the network; no transaction is open and no row is locked
-                    _record   one statement, by this epoch only, that mostly claims the next, too; then the breaker is told
+                    _send     the network; no transaction and no row lock waits for it
+                    _record   one statement, by this epoch only; then the breaker is told
+
+    In a long queue the OFD need not wait for PostgreSQL: while one document is under way, the one before it is recorded and the
+    one behind it is claimed, in one commit (`_go_on`). When the answer is there, the next is sent as soon as it is certain that
+    it is still ours and that nothing has come in its way (`_may_start`).
 
     All statements run on the guard's own connection, each in its own transaction, so that a process that lost the guard
     can't write either. A document that a dead process left in `sending` is claimed again by the next owner, which asks the
@@ -67,8 +74,8 @@ class Worker:
         self.news = news
         self.absentees = Absentees()
         self._pace = Pace(guard)
-        self._transports: dict[tuple, Transport] = {}
-        self._redis_again = 0.0
+        self._sender = Sender(settings, guard, self._pace)
+        self._leases = Leases(settings.redis_url, settings.lease_prefix, self.holder, settings.lease_ttl)
 
     def __enter__(self):
         return self
@@ -77,8 +84,7 @@ class Worker:
         self.close()
 
     def close(self) -> None:
-        for transport in self._transports.values():
-            transport.close()
+        self._sender.close()
         self.guard.close()
 
     # -- who calls -------------------------------------------------------------------------------------------------------
@@ -157,7 +163,7 @@ class Worker:
 
     def _take(self, queue: Queue) -> Ownership | None:
         """Become the owner of a register; None when another worker is."""
-        lease = self._get_lease(queue.register_id)
+        lease = self._leases.get(queue.register_id)
         ownership = Ownership(self.guard, lease, queue.register_id, self.holder)
         if ownership.take():
             return ownership
@@ -168,12 +174,12 @@ class Worker:
 
     def _let_go(self, ownership: Ownership) -> None:
         if ownership.lease is None:
-            self._redis_again = max(self._redis_again, monotonic() + REDIS_PAUSE)
+            self._leases.pause()
         with suppress(SessionLost):
             ownership.release()
 
     def _deliver_next(self, ownership: Ownership, queue: Queue, until: float = 0.0, only_ask: bool = False) -> Queue | None:
-        """Claim one document, unless that was done when the one before it was recorded; send and record it.
+        """Claim one document, unless that was done while the one before it was under way; send and record it.
 
         :param until: moment of the monotonic clock after which no other is begun
         :return: the queue as seen then; None when it is empty, has to wait, or goes elsewhere now
@@ -187,11 +193,40 @@ class Worker:
             return self._deliver_claimed(ownership, queue, claim, until) if claim else None
 
     def _deliver_claimed(self, ownership: Ownership, queue: Queue, claim: Claim, until: float) -> Queue | None:
-        """Send and record it. What an OFD limits is not claimed before it may start."""
-        attempt = verified(claim, self._send(ownership, queue, claim))
-        go_on = monotonic() < until and not queue.is_limited and ownership.lasts(self.settings.attempt_seconds)
+        """Send it. While it is under way, the one before it is recorded and the one behind it claimed; so what is accepted as
+        nearly all is, at the first try, is recorded only when the next one is out. All else is recorded at once."""
+        if queue.unrecorded and not self._may_start(ownership, queue, claim):
+            self._put_back(ownership, queue, claim)
+            return self._settle(ownership, queue, *queue.unrecorded)
+        begun = monotonic()
+        meanwhile = Deferred(partial(self._go_on, ownership, queue, claim, until))
+        attempt = verified(claim, self._send(ownership, queue, claim, meanwhile))
+        seen = meanwhile.get_result() if queue.unrecorded or meanwhile.is_done else None
+        if seen and seen.claim:
+            if is_routine(claim, attempt):
+                return replace(seen, unrecorded=(claim, attempt), claimed_after=begun)
+            self._put_back(ownership, queue, seen.claim)
+        return self._settle(ownership, queue, claim, attempt)
+
+    def _go_on(self, ownership: Ownership, queue: Queue, claim: Claim, until: float) -> Queue | None:
+        """While a document is under way: record the one before it, and claim the one behind it if there is time for that. What
+        an OFD limits is not claimed before it may start."""
+        more = monotonic() < until and not queue.is_limited and self._keeps(ownership)
+        behind = claim.queue_number if more else None
+        if queue.unrecorded:
+            return self._settle(ownership, queue, *queue.unrecorded, behind)
+        return self._claim_following(ownership, queue, behind) if behind else None
+
+    def _settle(
+        self, ownership: Ownership, queue: Queue, claim: Claim, attempt: Attempt, behind: int | None = None
+    ) -> Queue | None:
+        """Record what came of a document, and let everybody hear of it.
+
+        :param behind: place in the queue of what is under way by now: the one right behind it is claimed
+        :return: as `_deliver_next`
+        """
         try:
-            seen = self._record(ownership, queue, claim, attempt, go_on)
+            seen = self._record(ownership, queue, claim, attempt, behind)
         except IntegrityError as error:  # as an FD number that another document has
             attempt = unfit(attempt, error.diag.message_detail or error.diag.message_primary)
             seen = self._record(ownership, queue, claim, attempt)
@@ -234,45 +269,12 @@ class Worker:
         ours = {"epoch": ownership.epoch, "at_once": self.at_once or only_ask, "only_ask": only_ask}
         return queue.parameters | ours | self.settings.longest_waits
 
-    def _send(self, ownership: Ownership, queue: Queue, claim: Claim) -> Attempt:
-        """Send a document. If it may have arrived before, ask for it first; both together are one outcome."""
-        transport, tries = self._get_transport(queue), self.settings.poison_tries
-        try:
-            document = Document(claim.idempotency_key, self._get_payload(ownership, queue, claim), ownership.epoch, claim.ofd_id)
-        except EnvelopeError as error:
-            return unwritable(error)
-        asked = None
-        if must_ask(claim, tries):
-            answer = transport.lookup(document)
-            asked = answer.outcome
-            if (asked is not Outcome.ABSENT and not answer.resend) or not may_send(claim, tries):
-                return Attempt(answer, asked)
-            self._await_start(ownership, queue)
-        return Attempt(transport.send(document), asked, sent=True)
+    def _send(self, ownership: Ownership, queue: Queue, claim: Claim, meanwhile: Deferred) -> Attempt:
+        """See `Sender.send`."""
+        return self._sender.send(ownership, queue, claim, meanwhile)
 
-    def _await_start(self, ownership: Ownership, queue: Queue) -> None:
-        """For the second request about a document: what the OFD has just said of it stays unsaid if it is left for later."""
-        while not self._pace.take_start(queue):
-            sleep(LONGEST_WAIT)
-            ownership.keep(self.settings.attempt_seconds)
-
-    def _get_payload(self, ownership: Ownership, queue: Queue, claim: Claim) -> str:
-        """The envelope as the receiver reads it. One for another protocol is made and stored before anything is sent: what was
-        sent to such a receiver before is nowhere in doubt, or it would be settled there.
-
-        :raises EnvelopeError: that protocol can't state the document
-        :raises Fenced: somebody else delivers for this register
-        """
-        if claim.protocol == queue.protocol:
-            return claim.payload
-        payload = translate(claim.payload, claim.protocol, queue.protocol)
-        parameters = {"receipt": claim.id, "epoch": ownership.epoch, "protocol": queue.protocol, "payload": payload}
-        if not self.guard.execute(statements.CHANGE_ENVELOPE, parameters):
-            raise Fenced(f"epoch {ownership.epoch} of register {queue.register_id} is over")
-        return payload
-
-    def _record(self, ownership: Ownership, queue: Queue, claim: Claim, attempt: Attempt, go_on: bool = False) -> dict:
-        """Write down what came of a document; to go on, claim the next one in the same commit, where nothing is in its way.
+    def _record(self, ownership: Ownership, queue: Queue, claim: Claim, attempt: Attempt, behind: int | None = None) -> dict:
+        """Write down what came of a document, and claim the one behind that place in the queue in the same commit.
 
         :return: breaker and settings as they are now (`SEE`); what it stopped, if anything; the next claim, if any
         :raises Fenced: somebody else delivers for this register
@@ -280,11 +282,13 @@ class Worker:
         parameters = {
             **self._get_parameters(ownership, queue),
             "receipt": claim.id,
+            "under_way": behind,
             **consequences(claim, attempt, queue.on_refusal, self.settings).as_dict(),
             **(attempt.answer.fiscal_data or FiscalData())._asdict(),
         }
-        if attempt.answer.outcome is Outcome.ACCEPTED and not claim.attempts and attempt.asked is None:
-            recorded = self.guard.run(statements.RECORD_ACCEPTED_AND_CLAIM if go_on else statements.RECORD_ACCEPTED, parameters)
+        if is_routine(claim, attempt):
+            statement = statements.RECORD_ACCEPTED_AND_CLAIM if behind else statements.RECORD_ACCEPTED
+            recorded = self.guard.run(statement, parameters)
         else:
             recorded = self.guard.run(statements.RECORD, parameters | {
                 "tried_at": claim.tried_at, "of_late": self.settings.misconfigured_pause,
@@ -294,6 +298,33 @@ class Worker:
         if not recorded:
             raise Fenced(f"epoch {ownership.epoch} of register {queue.register_id} is over")
         return recorded[0]
+
+    # -- the document behind the one that is under way -------------------------------------------------------------------
+
+    def _keeps(self, ownership: Ownership) -> bool:
+        """Whether the lease is ours for another attempt. Who has lost it can still record: the guard is ours."""
+        with suppress(LeaseLost):
+            ownership.keep(self.settings.attempt_seconds)
+            return True
+        return False
+
+    def _claim_following(self, ownership: Ownership, queue: Queue, behind: int) -> Queue | None:
+        parameters = {**self._get_parameters(ownership, queue), "under_way": behind}
+        rows = self.guard.run(statements.CLAIM_FOLLOWING, parameters)
+        return replace(queue, claim=Claim.from_row(rows[0])) if rows else None
+
+    def _may_start(self, ownership: Ownership, queue: Queue, claim: Claim) -> bool:
+        """Whether what was claimed is still ours to send, and nothing has come in its way. PostgreSQL said so when that was
+        claimed; it is asked again after FRESH_SECONDS, or when it has said anything more on the guard's connection."""
+        if not ownership.lasts(self.settings.request_seconds):
+            return False
+        if monotonic() - queue.claimed_after < FRESH_SECONDS and self.guard.is_silent():
+            return True
+        parameters = {**self._get_parameters(ownership, queue), "receipt": claim.id}
+        return bool(self.guard.run(statements.MAY_START, parameters))
+
+    def _put_back(self, ownership: Ownership, queue: Queue, claim: Claim) -> None:
+        self.guard.execute(statements.PUT_BACK, {"receipt": claim.id, "epoch": ownership.epoch})
 
     def _report(self, ownership: Ownership, queue: Queue, alone: bool, attempt: Attempt, seen: dict) -> None:
         """Tell the breaker what came of an attempt. A probe by old settings gives its permit back, whatever came of it."""
@@ -313,28 +344,3 @@ class Worker:
         if new.state != old.state:
             rows = self.guard.execute(statements.REGISTERS_OF_BREAKER, [queue.breaker_id])
             self.news.note_change(row["id"] for row in rows)
-
-    # -- what it stands on -----------------------------------------------------------------------------------------------
-
-    def _get_transport(self, queue: Queue) -> Transport:
-        """The transport for an OFD, kept as long as its settings stay as they are."""
-        if queue.endpoint_key not in self._transports:
-            for key in [key for key in self._transports if key[0] == queue.ofd_id]:
-                self._transports.pop(key).close()
-            endpoint = Endpoint(queue.url, queue.credentials or {}, self.settings.request_timeout)
-            self._transports[queue.endpoint_key] = open_transport(queue.protocol, endpoint)
-        return self._transports[queue.endpoint_key]
-
-    def _get_lease(self, register_id: int) -> Lease | None:
-        """The lease to ask for; None while Redis is missing."""
-        if self._redis is None or monotonic() < self._redis_again:
-            return None
-        return Lease(self._redis, f"{self.settings.lease_prefix}:{register_id}", self.holder, self.settings.lease_ttl)
-
-    @cached_property
-    def _redis(self):
-        try:
-            return connect(self.settings.redis_url)
-        except LeaseUnavailable as error:
-            _logger.warning("%s", error)
-            return None

@@ -169,7 +169,10 @@ class KktReceipt(models.Model):
         "(fiscal_drive_number, fd_number) WHERE fd_number > 0", "This FD number was given already."
     )
     _queue_number_uniq = models.UniqueIndex("(register_id, queue_number)", "This place in the queue was given already.")
-    _one_in_flight = models.UniqueIndex("(register_id) WHERE state = 'sending'", "A register sends one document at a time.")
+    # One is under way; the one right behind it, whose place is even where that one's is odd, may be claimed already.
+    _claims_uniq = models.UniqueIndex(
+        "(register_id, (queue_number % 2)) WHERE state = 'sending'", "A register sends one document at a time."
+    )
     _queue_idx = models.Index("(register_id, queue_number) WHERE state IN ('pending', 'sending')")
     _rejected_idx = models.Index("(register_id) WHERE state = 'rejected' AND handled_at IS NULL")
     _drift_idx = models.Index("(create_date) WHERE hlc_drift")

@@ -1,6 +1,6 @@
 """What every transport takes and gives."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple, Protocol
@@ -111,6 +111,10 @@ class Answer:
     device: Device | None = None  # of `check`
 
 
+def at_ease() -> None:
+    """Do nothing while an answer is waited for."""
+
+
 class Transport(Protocol):
     """One endpoint, used by one thread at a time and never across a fork.
 
@@ -135,8 +139,12 @@ class Transport(Protocol):
     def decode(payload: str) -> Contents:
         """What `encode` was given; also for payloads of before."""
 
-    def send(self, document: Document) -> Answer:
-        """Hand one document over. Any outcome but ABSENT."""
+    def send(self, document: Document, meanwhile: Callable[[], None] = at_ease) -> Answer:
+        """Hand one document over. Any outcome but ABSENT.
+
+        Of a transport to an OFD, which takes what is signed already: `meanwhile` is called once, when the document is out and
+        its answer is waited for, if it comes to that. It raises nothing. Registers that sign have no such parameter.
+        """
 
     def lookup(self, document: Document) -> Answer:
         """Ask whether the OFD has this document. REFUSED only where it gives its verdict on what was sent later."""

@@ -16,7 +16,7 @@ import requests
 from urllib3 import Timeout
 from urllib3.exceptions import NewConnectionError
 
-from .base import LONGEST_PAUSE, MESSAGE_LENGTH, Answer, Endpoint, Outcome
+from .base import LONGEST_PAUSE, MESSAGE_LENGTH, Answer, Endpoint, Outcome, at_ease
 from .wire import BODY_LIMIT, Identity, Reply, open_adapter, whole_body
 
 WEB = ("http://", "https://")
@@ -36,12 +36,17 @@ class Exchange:
 
     def __init__(self, endpoint: Endpoint, secrets: list[str], fault: str, identity: Identity | None = None):
         self._secrets = [secret for secret in secrets if secret]
-        self._adapter = open_adapter(identity)
+        self._adapter = open_adapter(self._call_meanwhile, identity)
+        self._meanwhile = at_ease
         self._timeout = endpoint.timeout
         self._misconfigured = Answer(Outcome.MISCONFIGURED, message=fault) if fault else None
 
     def attempt(
-        self, request: Callable[[], requests.PreparedRequest], read: Callable[[Reply], Answer], seconds: float | None = None
+        self,
+        request: Callable[[], requests.PreparedRequest],
+        read: Callable[[Reply], Answer],
+        seconds: float | None = None,
+        meanwhile: Callable[[], None] = at_ease,
     ) -> Answer:
         """One Answer, whatever happens, safe to store and show, within so many seconds: those of the endpoint unless told.
 
@@ -50,7 +55,7 @@ class Exchange:
         """
         if self._misconfigured:
             return self._misconfigured
-        begun = monotonic()
+        begun, self._meanwhile = monotonic(), meanwhile
         try:
             reply = self._exchange(request(), Timeout(total=seconds or self._timeout))
         except Exception as error:  # a peer's bytes can break an HTTP stack in more ways than it documents
@@ -60,6 +65,9 @@ class Exchange:
         if answer.outcome is Outcome.UNKNOWN:
             self.close()
         return replace(answer, message=self._printable(answer.message), duration=monotonic() - begun)
+
+    def _call_meanwhile(self) -> None:
+        self._meanwhile()
 
     def _exchange(self, request: requests.PreparedRequest, timeout: Timeout) -> Reply:
         response = self._adapter.send(request, stream=True, timeout=timeout)

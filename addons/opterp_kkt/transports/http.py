@@ -14,7 +14,7 @@ import requests
 
 from ..core.ffd import to_text
 from ..core.hlc import Timestamp
-from .base import Answer, Contents, Credential, Document, Endpoint, Outcome
+from .base import Answer, Contents, Credential, Document, Endpoint, Outcome, at_ease
 from .exchange import HEADERS, WEB, Exchange, describe_page, find_fault, json_object, retry_after
 from .wire import Reply
 
@@ -74,9 +74,10 @@ class HttpTransport:
         register, stamp = envelope.pop("register"), envelope.pop("hlc")
         return Contents(**envelope, **register, hlc=Timestamp(**stamp))
 
-    def send(self, document: Document) -> Answer:
+    def send(self, document: Document, meanwhile: Callable[[], None] = at_ease) -> Answer:
         """POST one document; see `Transport.send`."""
-        return self._exchange.attempt(lambda: self._posting(document), partial(read_answer, key=document.idempotency_key))
+        read = partial(read_answer, key=document.idempotency_key)
+        return self._exchange.attempt(lambda: self._posting(document), read, meanwhile=meanwhile)
 
     def lookup(self, document: Document) -> Answer:
         """GET the acknowledgement of a document's key; see `Transport.lookup`."""

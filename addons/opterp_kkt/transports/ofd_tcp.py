@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from ..core import tlv
 from ..core.ffd import to_text
 from ..core.hlc import Timestamp
-from .base import Answer, Contents, Document, Endpoint, EnvelopeError, Outcome
+from .base import Answer, Contents, Document, Endpoint, EnvelopeError, Outcome, at_ease
 from .wire import connect
 
 ACKNOWLEDGEMENT = 7  # the form's code
@@ -67,11 +67,12 @@ class OfdTcp:
         del envelope["message"]
         return Contents(**{**envelope, "hlc": Timestamp(**envelope["hlc"])})
 
-    def send(self, document: Document) -> Answer:
+    def send(self, document: Document, meanwhile: Callable[[], None] = at_ease) -> Answer:
         """See `Transport.send`."""
         envelope = json.loads(document.payload)
         drive, message = envelope["fiscal_drive_number"], b64decode(envelope["message"])
-        return self._attempt(tlv.pack_session(message, drive), partial(read_answer, drive=drive, fd_number=envelope["fd_number"]))
+        read = partial(read_answer, drive=drive, fd_number=envelope["fd_number"])
+        return self._attempt(tlv.pack_session(message, drive), read, meanwhile)
 
     def lookup(self, document: Document) -> Answer:
         """See `Transport.lookup`."""
@@ -84,7 +85,7 @@ class OfdTcp:
     def close(self) -> None:
         """No connection is kept."""
 
-    def _attempt(self, session: bytes, read: Callable[[bytes], Answer]) -> Answer:
+    def _attempt(self, session: bytes, read: Callable[[bytes], Answer], meanwhile: Callable[[], None] = at_ease) -> Answer:
         """One Answer, whatever happens, within the endpoint's time."""
         if self._fault:
             return Answer(Outcome.MISCONFIGURED, message=self._fault)
@@ -95,7 +96,7 @@ class OfdTcp:
             answer = Answer(Outcome.UNAVAILABLE, message=str(error))
         else:
             with connection:
-                answer = _exchange(connection, session, read)
+                answer = _exchange(connection, session, read, meanwhile)
         return replace(answer, duration=monotonic() - begun)
 
 
@@ -112,9 +113,10 @@ def find_fault(endpoint: Endpoint) -> str:
     return "" if named and not beyond else "The address must look like tcp://ofd.example:7777, with a port and nothing behind it."
 
 
-def _exchange(connection, session: bytes, read: Callable[[bytes], Answer]) -> Answer:
+def _exchange(connection, session: bytes, read: Callable[[bytes], Answer], meanwhile: Callable[[], None]) -> Answer:
     try:
         connection.sendall(session)
+        meanwhile()
         with connection.makefile("rb") as stream:
             head = stream.read(tlv.SESSION_HEAD)
             _drive, message = tlv.unpack_session(head + stream.read(tlv.get_message_length(head)))

@@ -3,7 +3,7 @@
 import os
 import socket
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from functools import partial
 from threading import Thread
@@ -103,7 +103,18 @@ def _open(found: tuple, seconds: float, options) -> _Socket:
 
 class _Connecting:
     """Every failure before anything could be sent is a NewConnectionError, name resolution and TLS handshake
-    included. No later failure is one, neither on a new connection nor on a kept one."""
+    included. No later failure is one, neither on a new connection nor on a kept one.
+
+    :param when_sent: called when a request is out, before its answer is read
+    """
+
+    def __init__(self, *args, when_sent: Callable[[], None], **kwargs):
+        super().__init__(*args, **kwargs)
+        self._when_sent = when_sent
+
+    def getresponse(self):
+        self._when_sent()
+        return super().getresponse()
 
     def _new_conn(self):
         return connect(self._dns_host, self.port, self.timeout, self.socket_options)
@@ -145,23 +156,22 @@ class _HTTPSConnection(_Connecting, HTTPSConnection):
             identity.load_into(self.ssl_context)
 
 
-class _HTTPPool(HTTPConnectionPool):
-    ConnectionCls = _HTTPConnection
+def _open_pools(when_sent, identity):
+    """Pools by scheme, whose connections tell when a request is out and show who we are."""
 
-
-def _open_pools(identity):
-    """Pools by scheme, whose connections show who we are."""
+    class _HTTPPool(HTTPConnectionPool):
+        ConnectionCls = partial(_HTTPConnection, when_sent=when_sent)
 
     class _HTTPSPool(HTTPSConnectionPool):
-        ConnectionCls = partial(_HTTPSConnection, identity=identity)
+        ConnectionCls = partial(_HTTPSConnection, when_sent=when_sent, identity=identity)
 
     return {"http": _HTTPPool, "https": _HTTPSPool}
 
 
-def open_adapter(identity: Identity | None = None) -> HTTPAdapter:
+def open_adapter(when_sent: Callable[[], None], identity: Identity | None = None) -> HTTPAdapter:
     """`requests`' adapter over these sockets: one kept connection; no retries, redirects or proxies."""
     adapter = HTTPAdapter(pool_connections=1, pool_maxsize=1, max_retries=0)
-    adapter.poolmanager.pool_classes_by_scheme = _open_pools(identity)
+    adapter.poolmanager.pool_classes_by_scheme = _open_pools(when_sent, identity)
     return adapter
 
 

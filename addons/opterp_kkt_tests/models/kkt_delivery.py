@@ -24,18 +24,24 @@ class FailingWorker(Worker):
             self._fail_at('after_claim', claim)
         return claim
 
-    def _send(self, ownership, queue, claim):
+    def _send(self, ownership, queue, claim, meanwhile):
         self._fail_at('before_send', claim)
-        attempt = super()._send(ownership, queue, claim)
+        attempt = super()._send(ownership, queue, claim, meanwhile)
         self._fail_at('after_answer', claim)
         return attempt
 
-    def _record(self, ownership, queue, claim, attempt, go_on=False):
+    def _record(self, ownership, queue, claim, attempt, behind=None):
         self._fail_at('before_record', claim)
-        seen = super()._record(ownership, queue, claim, attempt, go_on)
+        seen = super()._record(ownership, queue, claim, attempt, behind)
         self._fail_at('after_record', claim)
         if seen.get('id'):
             self._fail_at('after_claim', Claim.from_row(seen))
+        return seen
+
+    def _claim_following(self, ownership, queue, behind):
+        seen = super()._claim_following(ownership, queue, behind)
+        if seen:
+            self._fail_at('after_claim', seen.claim)
         return seen
 
     def _fail_at(self, point, claim):

@@ -8,6 +8,7 @@ import os
 import threading
 import time
 from contextlib import closing, suppress
+from functools import partial
 
 import psycopg2
 import pytest
@@ -15,6 +16,7 @@ from harness.contest import set_number
 from harness.processes import wait_until
 from harness.shop import Shop
 from harness.stack import Emulator, as_environment
+from opterp_kkt.transports.base import at_ease
 
 WAITING = """
     SELECT r.id, r.state, r.idempotency_key AS key, r.delivery_epoch, r.attempts, r.register_id, r.in_doubt
@@ -118,11 +120,16 @@ class Deliverer:
     def claim(self, ownership):
         return self.worker._claim(ownership, self.queues[ownership.register_id], False)
 
-    def send(self, ownership, claim):
-        return self.worker._send(ownership, self.queues[ownership.register_id], claim)
+    def send(self, ownership, claim, meanwhile=at_ease):
+        return self.worker._send(ownership, self.queues[ownership.register_id], claim, meanwhile)
 
-    def record(self, ownership, claim, attempt, go_on=False):
-        return self.worker._record(ownership, self.queues[ownership.register_id], claim, attempt, go_on)
+    def record(self, ownership, claim, attempt, behind=None):
+        return self.worker._record(ownership, self.queues[ownership.register_id], claim, attempt, behind)
+
+    def follow(self, ownership, claim):
+        """Claim what comes right behind a document that is under way: a Claim, or None."""
+        queue = self.worker._claim_following(ownership, self.queues[ownership.register_id], claim.queue_number)
+        return queue and queue.claim
 
     def send_first(self):
         """Take a register and send the first of its documents: what `record` takes."""
@@ -141,12 +148,12 @@ def waiting(shop, register_id: int) -> list[dict]:
     return [row for row in shop.database.query(WAITING) if row["register_id"] == register_id]
 
 
-def test_postgresql_refuses_a_second_document_under_way(sold, delivery):
-    first, second, *_rest = sold.database.query(WAITING)
-    assert first["register_id"] == second["register_id"]
-    sold.database.execute("UPDATE kkt_receipt SET state = 'sending' WHERE id = %s", first["id"])
-    with pytest.raises(psycopg2.errors.UniqueViolation, match="one_in_flight"):
-        sold.database.execute("UPDATE kkt_receipt SET state = 'sending' WHERE id = %s", second["id"])
+def test_postgresql_refuses_a_claim_beside_the_one_under_way_and_the_next(sold, delivery):
+    first, second, third, *_rest = sold.database.query(WAITING)
+    assert first["register_id"] == second["register_id"] == third["register_id"]
+    sold.database.execute("UPDATE kkt_receipt SET state = 'sending' WHERE id IN (%s, %s)", first["id"], second["id"])
+    with pytest.raises(psycopg2.errors.UniqueViolation, match="claims_uniq"):
+        sold.database.execute("UPDATE kkt_receipt SET state = 'sending' WHERE id = %s", third["id"])
 
 
 def test_a_register_is_taken_once_and_each_time_with_a_new_epoch(deliverer):
@@ -282,20 +289,58 @@ def test_a_claim_waits_for_a_breaker_that_is_about_to_open(sold, deliverer):
     assert waits and claims == [None]
 
 
-def test_the_next_document_is_claimed_in_the_commit_that_records_the_one_before(sold, deliverer):
+def states_of(shop, register_id: int) -> list[str]:
+    query = "SELECT state FROM kkt_receipt WHERE register_id = %s AND document_type = 'receipt' ORDER BY queue_number"
+    return [row["state"] for row in shop.database.query(query, register_id)]
+
+
+def test_the_next_document_is_claimed_while_one_is_under_way(sold, deliverer):
+    one = deliverer()
+    ownership = one.take(one.registers[0])
+    _first, second, *_rest = waiting(sold, ownership.register_id)
+    claim, seen = one.claim(ownership), []
+    sold.ofd.mode("wait")  # until the next order
+
+    def look():
+        seen.extend([one.follow(ownership, claim), states_of(sold, ownership.register_id)])
+        sold.ofd.mode("ok")
+
+    assert one.send(ownership, claim, look).answer.outcome == "accepted"
+    following, states = seen
+    assert (following.id, following.idempotency_key, following.in_doubt) == (second["id"], second["key"], False)
+    assert states == ["sending", "sending", "pending"] and len(sold.ofd.history()) == 1
+
+
+def test_one_commit_records_a_document_and_claims_the_one_behind_the_next(sold, deliverer):
     one = deliverer()
     ownership, claim, attempt = one.send_first()
-    _first, second, *_rest = waiting(sold, ownership.register_id)
-    seen = one.record(ownership, claim, attempt, go_on=True)
-    following = one.queues[ownership.register_id].after(seen).claim
-    assert (following.id, following.idempotency_key, following.in_doubt) == (second["id"], second["key"], False)
+    following = one.follow(ownership, claim)
+    seen = one.record(ownership, claim, attempt, behind=following.queue_number)
     rows = sold.database.query(
-        "SELECT state, delivery_epoch, xmin::text FROM kkt_receipt WHERE id IN (%s, %s) ORDER BY queue_number",
-        claim.id,
-        second["id"],
+        "SELECT id, delivery_epoch, xmin::text FROM kkt_receipt WHERE id IN (%s, %s) ORDER BY id", claim.id, seen["id"]
     )
-    assert [row["state"] for row in rows] == ["delivered", "sending"]
+    assert states_of(sold, ownership.register_id) == ["delivered", "sending", "sending"]
+    assert seen["queue_number"] == following.queue_number + 1
     assert rows[0]["xmin"] == rows[1]["xmin"] and rows[1]["delivery_epoch"] == ownership.epoch
+
+
+def test_what_a_dead_deliverer_had_claimed_is_asked_for_in_order(sold, deliverer):
+    """One document was under way, the next claimed, when it died."""
+    dead, heir = deliverer(), deliverer()
+    ownership, claim, _attempt = dead.send_first()
+    following = dead.follow(ownership, claim)
+    dead.close()
+    wait_until(lambda: heir.take(ownership.register_id), 300, "the guard of a dead deliverer").release()
+    heir.look()
+    heir.deliver(ownership.register_id)
+    asked = [(request["method"], request["outcome"], request["key"]) for request in sold.ofd.history()]
+    assert asked[:4] == [
+        ("POST", "accepted", claim.idempotency_key),
+        ("GET", "lookup_hit", claim.idempotency_key),
+        ("GET", "lookup_miss", following.idempotency_key),
+        ("POST", "accepted", following.idempotency_key),
+    ]
+    assert states_of(sold, ownership.register_id) == 3 * ["delivered"] and len(asked) == 5
 
 
 LATER = "clock_timestamp() AT TIME ZONE 'UTC' + interval '30 seconds'"
@@ -313,9 +358,9 @@ def test_the_next_document_is_not_claimed_past(sold, deliverer, statement):
     one = deliverer()
     ownership, claim, attempt = one.send_first()
     sold.database.execute(statement)
-    assert one.record(ownership, claim, attempt, go_on=True)["id"] is None
-    assert sold.database.value("SELECT state FROM kkt_receipt WHERE id = %s", claim.id) == "delivered"
-    assert {row["state"] for row in waiting(sold, ownership.register_id)} == {"pending"}
+    assert one.follow(ownership, claim) is None
+    assert one.record(ownership, claim, attempt, behind=claim.queue_number)["id"] is None
+    assert states_of(sold, ownership.register_id) == ["delivered", "pending", "pending"]
 
 
 @pytest.mark.parametrize("table", ["kkt_circuit_breaker", "kkt_receipt"])
@@ -327,8 +372,75 @@ def test_a_record_does_not_wait_for_what_stops_the_next_claim(sold, deliverer, t
         locking.cursor().execute(
             f"SELECT FROM {table} WHERE id <> %s OR {table == 'kkt_circuit_breaker'} FOR UPDATE", (claim.id,)
         )
-        assert one.record(ownership, claim, attempt, go_on=True)["id"] is None
-    assert sold.database.value("SELECT state FROM kkt_receipt WHERE id = %s", claim.id) == "delivered"
+        assert one.follow(ownership, claim) is None
+        assert one.record(ownership, claim, attempt, behind=claim.queue_number)["id"] is None
+    assert states_of(sold, ownership.register_id) == ["delivered", "pending", "pending"]
+
+
+def deliver_and_once_two_are_claimed(one, monkeypatch, act):
+    """Deliver; `act` when the first document is answered and the second claimed, but not yet sent."""
+    send, acts = one.worker._send, [act]
+
+    def send_and_act(*arguments):
+        attempt = send(*arguments)
+        if acts:
+            acts.pop()()
+        return attempt
+
+    monkeypatch.setattr(one.worker, "_send", send_and_act)
+    one.deliver(one.registers[0])
+
+
+STOPS = {name: statement for name, statement in IN_THE_WAY.items() if name != "a next try that is not yet"} | {
+    "a register that goes elsewhere": """
+        WITH other AS (
+            INSERT INTO kkt_ofd
+            SELECT (jsonb_populate_record(o, jsonb_build_object('id', nextval('kkt_ofd_id_seq')))).* FROM kkt_ofd o WHERE active
+             LIMIT 1 RETURNING id)
+        UPDATE kkt_register SET ofd_id = other.id FROM other""",
+    "another owner": "UPDATE kkt_delivery SET epoch = epoch + 1",
+}
+
+
+@pytest.mark.parametrize("statement", STOPS.values(), ids=STOPS)
+def test_what_was_claimed_does_not_start_past(sold, deliverer, monkeypatch, statement):
+    """It came while the document before it was under way, for longer than a claim is as good as new."""
+    monkeypatch.setattr("odoo.addons.opterp_kkt.delivery.worker.FRESH_SECONDS", 0.0)
+    one = deliverer()
+    register = one.registers[0]
+    elsewhere = sold.database.query("SELECT id, ofd_id FROM kkt_register")
+    deliver_and_once_two_are_claimed(one, monkeypatch, lambda: sold.database.execute(statement))
+    for row in elsewhere:
+        sold.database.execute("UPDATE kkt_register SET ofd_id = %s WHERE id = %s", row["ofd_id"], row["id"])
+    assert len(sold.ofd.history()) == 1
+    if "epoch" in statement:
+        assert states_of(sold, register) == ["sending", "sending", "pending"], "the new owner asks for both"
+    else:
+        assert states_of(sold, register) == ["delivered", "pending", "pending"]
+        [second, _third] = waiting(sold, register)
+        assert not second["in_doubt"] and second["delivery_epoch"] is None
+
+
+def test_what_was_claimed_does_not_start_after_the_guards_end(sold, deliverer, monkeypatch):
+    """However new the claim is: the end of its session is known without a question."""
+    from odoo.addons.opterp_kkt.delivery.session import SessionLost
+
+    monkeypatch.setattr("odoo.addons.opterp_kkt.delivery.worker.FRESH_SECONDS", 600.0)
+    one = deliverer()
+    backend = one.worker.guard._connection.info.backend_pid
+    terminate = partial(sold.database.query, "SELECT pg_terminate_backend(%s, 10000)", backend)
+    with pytest.raises(SessionLost):
+        deliver_and_once_two_are_claimed(one, monkeypatch, terminate)
+    assert len(sold.ofd.history()) == 1 and states_of(sold, one.registers[0]) == ["sending", "sending", "pending"]
+
+
+def test_what_was_claimed_is_put_back_when_the_document_before_it_fails(sold, deliverer):
+    one = deliverer()
+    register = one.registers[0]
+    sold.ofd.mode("fail", status=500, count=1)
+    one.deliver(register)
+    assert states_of(sold, register) == 3 * ["pending"] and len(sold.ofd.history()) == 1
+    assert [(row["in_doubt"], row["attempts"]) for row in waiting(sold, register)] == [(True, 1), (False, 0), (False, 0)]
 
 
 def test_one_probe_although_two_processes_saw_that_it_is_time(sold, deliverer):
@@ -376,14 +488,14 @@ def test_a_deliverer_that_is_there_keeps_its_guard(sold, deliverer, monkeypatch,
     if why == "it told that Redis is missing":
         sold.redis.client.delete(ownership.lease.key)
         sold.database.execute("UPDATE kkt_delivery SET lease_missing = TRUE WHERE register_id = %s", ownership.register_id)
-    get_lease = other.worker._get_lease
+    get_lease = other.worker._leases.get
 
     def get_impatient_lease(register_id):
         lease = get_lease(register_id)
         lease.ttl = 0.0  # as if it had been waited for
         return lease
 
-    monkeypatch.setattr(other.worker, "_get_lease", get_impatient_lease)
+    monkeypatch.setattr(other.worker._leases, "get", get_impatient_lease)
     assert [other.take(ownership.register_id) for _number in range(5)] == 5 * [None]
     assert there.claim(ownership)
 
@@ -509,3 +621,46 @@ def test_the_log_tells_what_did_not_go_well(sold, delivery, deliverer, caplog):
     assert [line for line in lines if "half_open -> closed" in line], lines
     assert [line for line in lines if "refused" in line and "no such rate" in line], lines
     assert [line for line in lines if f"Register {second} is held" in line], lines
+
+
+LOCK_CRON = "SELECT id FROM ir_cron WHERE id = %s FOR NO KEY UPDATE SKIP LOCKED"
+
+
+@pytest.mark.parametrize("where", ["looks whether it has a place", "runs"])
+def test_a_server_that_is_away_keeps_no_cron(sold, registry, delivery, monkeypatch, where):
+    """It is stopped when it has the row of a delivery cron: PostgreSQL frees that, and another server's cron delivers."""
+    from odoo.addons.base.models.ir_cron import IrCron
+    from odoo.addons.opterp_kkt.models import ir_cron
+
+    resumed, stopped, cursors, limits = threading.Event(), threading.Event(), [], []
+
+    def stop(*_arguments):
+        cursors[0].execute("SHOW idle_in_transaction_session_timeout")
+        limits.extend(cursors[0].fetchone())
+        stopped.set()
+        resumed.wait(1200)
+        return True
+
+    monkeypatch.setattr(ir_cron, "AWAY_SECONDS", 1.0)
+    monkeypatch.setattr(ir_cron, "RUN_MARGIN", -60.0)  # of 72 s
+    monkeypatch.setattr(ir_cron, "_take_place", lambda _cr: where == "runs")
+    monkeypatch.setattr(ir_cron, "_may_offer", stop)
+    monkeypatch.setattr(IrCron, "_run_job", classmethod(stop))
+    cron = delivery._get_crons()[0].id
+
+    def serve():
+        with suppress(psycopg2.OperationalError), registry.cursor() as cron_cr:  # its connection is gone when it goes on
+            cursors.append(cron_cr)
+            job = IrCron._acquire_one_job(cron_cr, cron, include_not_ready=True)
+            assert not sold.database.query(LOCK_CRON, cron), "it has the row"
+            registry["ir.cron"]._process_job(cron_cr, job)
+
+    server = threading.Thread(target=serve)
+    server.start()
+    try:
+        assert stopped.wait(600)
+        wait_until(lambda: sold.database.query(LOCK_CRON, cron), 600, "the cron of a server that is away")
+    finally:
+        resumed.set()
+        server.join()
+    assert limits == ["12s" if where == "runs" else "1s"], "a run may take its time"

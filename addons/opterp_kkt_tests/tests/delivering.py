@@ -41,7 +41,9 @@ class Receiver:
         self.accepted = set()
         self.verdicts = {}
 
-    def send(self, document):
+    is_register = False
+
+    def send(self, document, _meanwhile=None):
         self.sent.append((document.idempotency_key, document.payload))
         answer = self.verdicts.get(document.idempotency_key, ACCEPTED)
         if answer is ACCEPTED:
@@ -66,7 +68,7 @@ class InProcess(Worker):
         self.changes = []
         settings = Settings(dsn={}, redis_url='', lease_prefix='', poison_tries=3)
         super().__init__(settings, TestCursorGuard(test.env.cr), news.News(self._count_told, self.changes.append), at_once=True)
-        self.test = test
+        self._sender.get_transport = lambda _queue: test.receiver
         self.told = 0
 
     def try_once(self, register, only_ask=False):
@@ -82,9 +84,6 @@ class InProcess(Worker):
 
     def _count_told(self):
         self.told += 1
-
-    def _get_transport(self, queue):
-        return self.test.receiver
 
 
 class DeliveryCommon(KktSaleCommon):

@@ -115,12 +115,13 @@ class TestReceipt(KktSaleCommon):
             self._copy_in_sql(receipt, idempotency_key=receipt.idempotency_key, operation_type='2', fd_number=3, queue_number=3)
         self.assertIn('key_uniq', str(refusal.exception))
 
-    def test_one_document_in_flight_per_register(self):
-        first, second = self._sell_receipt(), self._sell_receipt()
+    def test_one_document_in_flight_per_register_and_the_next_one_claimed(self):
+        first, second, third = self._sell_receipt(), self._sell_receipt(), self._sell_receipt()
         self._set(first, state='sending')
+        self._set(second, state='sending')
         with self._refuses(psycopg2.errors.UniqueViolation) as refusal:
-            self._set(second, state='sending')
-        self.assertIn('one_in_flight', str(refusal.exception))
+            self._set(third, state='sending')
+        self.assertIn('claims_uniq', str(refusal.exception))
 
     def test_rejected_receipts_share_no_number(self):
         first, second = self._sell_unbuildable()[1], self._sell_unbuildable()[1]

@@ -13,6 +13,7 @@ SETTINGS = Settings(dsn={}, redis_url="", lease_prefix="")
 TRIES = SETTINGS.poison_tries
 FIRST = Claim(
     id=1,
+    queue_number=1,
     idempotency_key="k",
     protocol="http",
     payload="{}",

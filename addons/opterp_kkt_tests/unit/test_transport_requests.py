@@ -3,15 +3,69 @@
 import json
 import logging
 import socket
+import threading
 import urllib.request
 from dataclasses import replace
 
 import pytest
-from harness.processes import free_port
+from harness.processes import free_port, wait_until
 from opterp_kkt.transports import Document, Endpoint, Outcome, open_transport
-from unit.transport_peer import ACK, DOCUMENT, ERROR, KEY, TOKEN, A, M, Peer, closes, meeting, says, send_to, transport_to
+from unit.test_transport_ofd_tcp import SALE as SIGNED
+from unit.transport_peer import (
+    ACK,
+    DOCUMENT,
+    ERROR,
+    KEY,
+    PATIENCE,
+    TOKEN,
+    A,
+    M,
+    Peer,
+    U,
+    closes,
+    meeting,
+    says,
+    send_to,
+    transport_to,
+)
 
 # What is asked.
+
+
+@pytest.mark.parametrize("protocol", ["http", "ofd_tcp"])
+def test_meanwhile_is_when_the_other_side_has_all_and_has_not_answered(protocol):
+    done, met = threading.Event(), []
+
+    def answers_when_that_is_done(connection):
+        met.append("asked")
+        assert done.wait(PATIENCE)
+        return says(200, ACK)(connection) if protocol == "http" else True
+
+    def meanwhile():
+        wait_until(lambda: met, PATIENCE, "the whole request")
+        met.append("meanwhile")
+        done.set()
+
+    with meeting(answers_when_that_is_done, protocol=protocol) as (transport, _peer):
+        outcome = transport.send(SIGNED if protocol == "ofd_tcp" else DOCUMENT, meanwhile).outcome
+    assert met == ["asked", "meanwhile"] and outcome is (A if protocol == "http" else U)
+
+
+@pytest.mark.parametrize("protocol", ["http", "ofd_tcp"])
+def test_there_is_no_meanwhile_when_nothing_is_sent(protocol):
+    met = []
+    with transport_to(f"http://127.0.0.1:{free_port()}", protocol=protocol) as transport:
+        transport.send(SIGNED if protocol == "ofd_tcp" else DOCUMENT, lambda: met.append("meanwhile"))
+    assert not met
+
+
+def test_no_question_has_a_meanwhile_of_an_earlier_document():
+    met = []
+    with meeting(says(200, ACK)) as (transport, _peer):
+        transport.send(DOCUMENT, lambda: met.append("meanwhile"))
+        transport.lookup(DOCUMENT)
+        transport.send(DOCUMENT)
+    assert met == ["meanwhile"]
 
 
 def test_what_a_document_looks_like_on_the_wire():
