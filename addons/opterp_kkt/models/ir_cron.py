@@ -7,6 +7,9 @@ from odoo import api, models
 
 from ..delivery import locks
 
+# A server that is stopped, as a container that is paused, keeps its rows locked: PostgreSQL takes them away.
+AWAY_SECONDS = 5.0  # after which it is, when it only looks whether it has a place
+RUN_MARGIN = 60.0  # s beside what a run and its last attempt may take, when it runs
 OFFERS = 5  # in a row, before a server that seems to be alone runs a second one
 OFFER_SECONDS = 2.0  # what is in a row
 
@@ -18,7 +21,7 @@ class IrCron(models.Model):
 
     Two runs of one server die together, and the idle crons of other servers would look in a minute. So a server that has one
     run leaves the next cron to the others: it stays ready, and they are woken. A server that is alone gets it back at once,
-    and takes it after some offers.
+    and takes it after some offers. A server that is away keeps neither.
     """
 
     _inherit = 'ir.cron'
@@ -27,10 +30,19 @@ class IrCron(models.Model):
     def _process_job(cls, cron_cr, job):
         # EXTENDS 'base'
         env = api.Environment(cron_cr, job['user_id'], {})
-        if job['id'] in env['kkt.delivery']._get_crons().ids and not _take_place(cron_cr) and _may_offer():
-            cron_cr.postcommit.add(env['ir.cron']._notifydb)  # when the cron is free again
-            return
+        if job['id'] in env['kkt.delivery']._get_crons().ids:
+            _hold_for(cron_cr, AWAY_SECONDS)
+            if not _take_place(cron_cr) and _may_offer():
+                cron_cr.postcommit.add(env['ir.cron']._notifydb)  # when the cron is free again
+                return
+            settings = env['kkt.delivery']._get_settings()
+            _hold_for(cron_cr, settings.run_seconds + settings.attempt_seconds + RUN_MARGIN)
         super()._process_job(cron_cr, job)
+
+
+def _hold_for(cron_cr, seconds):
+    """Have PostgreSQL end this transaction, and free the cron, when nothing is heard of it for so long."""
+    cron_cr.execute("SELECT set_config('idle_in_transaction_session_timeout', %s, TRUE)", [f"{seconds:.0f}s"])
 
 
 def _take_place(cron_cr):
