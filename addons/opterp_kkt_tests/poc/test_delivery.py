@@ -8,6 +8,7 @@ import os
 import threading
 import time
 from contextlib import closing, suppress
+from dataclasses import replace
 from functools import partial
 
 import psycopg2
@@ -380,6 +381,7 @@ def test_a_record_does_not_wait_for_what_stops_the_next_claim(sold, deliverer, t
 def deliver_and_once_two_are_claimed(one, monkeypatch, act):
     """Deliver; `act` when the first document is answered and the second claimed, but not yet sent."""
     send, acts = one.worker._send, [act]
+    monkeypatch.setattr(one.worker._leases, "_ttl", 30.0)  # what lasts for no request more starts none
 
     def send_and_act(*arguments):
         attempt = send(*arguments)
@@ -432,6 +434,16 @@ def test_what_was_claimed_does_not_start_after_the_guards_end(sold, deliverer, m
     with pytest.raises(SessionLost):
         deliver_and_once_two_are_claimed(one, monkeypatch, terminate)
     assert len(sold.ofd.history()) == 1 and states_of(sold, one.registers[0]) == ["sending", "sending", "pending"]
+
+
+@pytest.mark.parametrize("ttl", [5.0, 30.0])
+def test_what_was_claimed_does_not_start_under_a_lease_that_may_end_before_it_is_answered(deliverer, monkeypatch, ttl):
+    one = deliverer()
+    monkeypatch.setattr(one.worker._leases, "_ttl", ttl)
+    ownership, claim, _attempt = one.send_first()
+    following = one.follow(ownership, claim)
+    queue = replace(one.queues[ownership.register_id], claim=following, claimed_after=time.monotonic())
+    assert one.worker._may_start(ownership, queue, following) == (ttl == 30.0)
 
 
 def test_what_was_claimed_is_put_back_when_the_document_before_it_fails(sold, deliverer):
