@@ -163,7 +163,7 @@ MAY_START = f"""
 # … or is put back as it was, because it was not sent.
 PUT_BACK = f"""
     UPDATE kkt_receipt r
-       SET state = 'pending', sent_to_id = NULL, sent_version = NULL, claimed_at = NULL, delivery_epoch = NULL
+       SET state = 'pending', sent_to_id = NULL, sent_version = NULL, claimed_at = NULL
       FROM kkt_delivery d
      WHERE {SENT} AND d.register_id = r.register_id AND d.epoch = %(epoch)s
 """

@@ -169,9 +169,11 @@ class KktReceipt(models.Model):
         "(fiscal_drive_number, fd_number) WHERE fd_number > 0", "This FD number was given already."
     )
     _queue_number_uniq = models.UniqueIndex("(register_id, queue_number)", "This place in the queue was given already.")
-    # One is under way; the one right behind it, whose place is even where that one's is odd, may be claimed already.
+    # One is under way; the one right behind it, whose place is even where that one's is odd, may be claimed already. By owner: to
+    # enter a claim PostgreSQL looks at all that had its key before, as long as an old snapshot, a backup's, keeps them.
     _claims_uniq = models.UniqueIndex(
-        "(register_id, (queue_number % 2)) WHERE state = 'sending'", "A register sends one document at a time."
+        "(register_id, COALESCE(delivery_epoch, 0), (queue_number % 2)) WHERE state = 'sending'",
+        "A register sends one document at a time.",
     )
     _queue_idx = models.Index("(register_id, queue_number) WHERE state IN ('pending', 'sending')")
     _rejected_idx = models.Index("(register_id) WHERE state = 'rejected' AND handled_at IS NULL")
