@@ -1,29 +1,41 @@
 """Side-by-side measurements: `make bench`, or `python addons/opterp_kkt_tests/bench PART …`, see `PARTS`.
 
-Every figure but those of `till` and `clocks` is a ratio of medians of two things that ran interleaved, since machines are noisy.
+Nearly every figure is a ratio of two things that ran interleaved, since machines are noisy. Those that have a bound say whether
+they keep it, and the end is 1 when one does not. Table and chart are left in the folder `.run/bench`.
 """
 
 import sys
+import time
 from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).resolve().parents[1]), str(Path(__file__).resolve().parents[2] / "opterp_kkt")]
 
-from bench import clocks, crowd, drain, sale, shift, small, till, wide  # noqa: E402  (the paths must be set first)
+from bench import chart, clocks, crowd, drain, sale, shift, small, snapshot, till, wide  # noqa: E402  (the paths must be set first)
+from bench.figures import FIGURES, describe_machine, get_short, write_table  # noqa: E402
 
 PARTS = {
     "sale": sale.main,
     "crowd": crowd.main,
     "drain": drain.main,
     "wide": wide.main,
+    "snapshot": snapshot.main,
     "shift": shift.main,
     "small": small.main,
     "till": till.main,
     "clocks": clocks.main,
 }
 
+KEPT = Path(__file__).resolve().parents[3] / ".run" / "bench"
+
 if __name__ == "__main__":
     chosen = sys.argv[1:] or list(PARTS)
     if unknown := set(chosen) - set(PARTS):
         sys.exit(f"no such measurement: {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
     for name in chosen:
+        began = time.monotonic()
         PARTS[name]()
+        print(f"--- {name}: {time.monotonic() - began:.0f} s", flush=True)
+    KEPT.mkdir(parents=True, exist_ok=True)
+    (KEPT / "BENCH.md").write_text(write_table(FIGURES))
+    (KEPT / "bench.svg").write_text(chart.draw(FIGURES, f"OPTERP KKT, {describe_machine()}"))
+    sys.exit(f"{len(short)} figures fall short" if (short := get_short(FIGURES)) else 0)

@@ -4,6 +4,7 @@ import statistics
 import time
 from itertools import cycle, islice
 
+from bench.figures import tell
 from harness.shop import Shop
 from harness.stack import Clock
 from harness.till import Till
@@ -22,9 +23,16 @@ def main():
         for offset in islice(cycle(OFFSETS), SALES * len(OFFSETS)):
             clock.set(offset)
             seconds[offset].append(_sell(shop, till))
+    right = statistics.median(seconds[0])
     for offset, found in seconds.items():
-        p95 = statistics.quantiles(found, n=20)[-1]
-        print(f"host's clock {offset:+5} s, {SALES} sales: sale to OFD p50 {statistics.median(found):.2f} s, p95 {p95:.2f} s")
+        p50, p95 = statistics.median(found), statistics.quantiles(found, n=20)[-1]
+        tell(
+            f"sale to OFD, the host's clock {offset:+} s",
+            p50 / right,
+            unit=" × a right clock",
+            most=1.5 if offset else None,
+            detail=f"{SALES} sales: p50 {p50:.2f} s, p95 {p95:.2f} s",
+        )
 
 
 def _sell(shop: Shop, till: Till) -> float:

@@ -6,6 +6,7 @@ import threading
 import time
 from collections import Counter
 
+from bench.figures import tell
 from bench.shops import TILLS, config_ids, two_shops
 from harness.till import RpcError, Till
 
@@ -16,11 +17,17 @@ def main():
     with two_shops() as hosts:
         for tills in (1, TILLS):
             for kind in ("new", "parked"):
-                for name, host in zip(("core alone", "with receipts"), hosts, strict=True):
-                    _measure(name, host, tills, kind)
+                (core, told), (ours, ours_told) = (_measure(host, tills, kind) for host in hosts)
+                tell(
+                    f"16 {kind} sales at once, {tills} till{'s' * (tills > 1)}",
+                    ours / core,
+                    unit=" × core",
+                    detail=f"core {told}, with receipts {ours_told}",
+                )
 
 
-def _measure(name: str, host, tills: int, kind: str):
+def _measure(host, tills: int, kind: str) -> tuple[float, str]:
+    """Median seconds until all are answered, and what went wrong, in words."""
     at = host.log.stat().st_size
     configs = config_ids(host)[:tills]
     sellers = [Till(host, configs[number % tills]) for number in range(TILLS)]
@@ -32,11 +39,8 @@ def _measure(name: str, host, tills: int, kind: str):
         seconds.append(time.monotonic() - began)
     log = host.log.read_bytes()[at:].decode(errors="replace")
     retries = len(re.findall(r"retrying|will be retried|retry number|try again", log))
-    print(
-        f"16 {kind} sales at once on {tills:2} till(s), {name:13}: {sum(errors.values())} errors, {retries} retries,"
-        f" median {statistics.median(seconds):.2f} s",
-        flush=True,
-    )
+    median = statistics.median(seconds)
+    return median, f"{median:.2f} s, {sum(errors.values())} errors, {retries} retries"
 
 
 def _prepare(till: Till, kind: str):

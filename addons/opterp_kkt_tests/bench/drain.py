@@ -5,11 +5,11 @@ import time
 
 import psycopg2
 import requests
+from bench.figures import tell
 from harness.shop import Shop
 from harness.till import Client
 
-DOCUMENTS = 1000
-ROUNDS = 5
+PLAN = ((0.0, 1000, 5, 0.75), (0.020, 400, 5, 0.97), (0.300, 30, 3, 0.97))  # latency (s), documents, rounds, least ratio
 COPY = """
     INSERT INTO kkt_receipt (register_id, shift_id, document_type, operation_type, state, idempotency_key, fiscal_drive_number,
                              fd_number, fiscal_sign, queue_number, payload, protocol, qr, total, attempts, hlc_local_time,
@@ -38,36 +38,41 @@ def main():
         admin = Client(host, timeout=600)
         register = shop.database.value("SELECT register_id FROM kkt_receipt WHERE id = %s", receipt)
         admin.call("kkt.register", "action_deliver", [register])
-        for latency in (0.0, 0.020):
-            rates = [(_drain(shop, admin, register, receipt, latency), _bare(shop, latency)) for _ in range(ROUNDS)]
+        for latency, documents, rounds, least in PLAN:
+            rates = [
+                (_drain(shop, admin, register, receipt, latency, documents), _bare(shop, latency, documents))
+                for _number in range(rounds)
+            ]
             ours, bare = (statistics.median(column) for column in zip(*rates, strict=True))
-            ratio = statistics.median(one / other for one, other in rates)
-            print(
-                f"drain of {DOCUMENTS} documents, OFD answers in {1000 * latency:.0f} ms: {ours:.0f}/s, bare loop"
-                f" {bare:.0f}/s (medians of {ROUNDS}), ratio {ratio:.2f}",
-                flush=True,
+            tell(
+                f"drain of one register, OFD answers in {1000 * latency:.0f} ms",
+                *(one / other for one, other in rates),
+                unit=" × a bare loop",
+                least=least,
+                detail=f"{documents} documents: {ours:.0f}/s, bare loop {bare:.0f}/s",
             )
 
 
-def _drain(shop: Shop, admin: Client, register: int, receipt: int, latency: float) -> float:
+def _drain(shop: Shop, admin: Client, register: int, receipt: int, latency: float, documents: int) -> float:
     """Documents per second from the first claim to the last delivery."""
-    _copy(shop, receipt)
+    copy_receipts(shop, receipt, documents)
     shop.ofd.reset()
     if latency:
         shop.ofd.mode("slow", seconds=latency)
     while admin.call("kkt.register", "action_deliver", [register])["waiting"]:
         time.sleep(0)
-    return DOCUMENTS / shop.database.value(TOOK, DOCUMENTS)
+    return documents / shop.database.value(TOOK, documents)
 
 
-def _copy(shop: Shop, receipt: int):
+def copy_receipts(shop: Shop, receipt: int, count: int):
+    """Put so many documents like a receipt into its register's queue."""
     with psycopg2.connect(dbname=shop.database.name, **shop.database.dsn) as connection, connection.cursor() as cursor:
-        cursor.execute(COPY, {"count": DOCUMENTS, "receipt": receipt})
+        cursor.execute(COPY, {"count": count, "receipt": receipt})
     shop.database.execute("ANALYZE kkt_receipt")
 
 
-def _bare(shop: Shop, latency: float) -> float:
-    documents = shop.database.query(LAST, DOCUMENTS)
+def _bare(shop: Shop, latency: float, count: int) -> float:
+    documents = shop.database.query(LAST, count)
     shop.ofd.reset()
     if latency:
         shop.ofd.mode("slow", seconds=latency)
@@ -76,4 +81,4 @@ def _bare(shop: Shop, latency: float) -> float:
     for document in documents:
         headers = {"Idempotency-Key": document["idempotency_key"], "Content-Type": "application/json"}
         session.post(f"{shop.ofd.url}/v1/documents", data=document["payload"].encode(), headers=headers, timeout=10)
-    return DOCUMENTS / (time.perf_counter() - began)
+    return count / (time.perf_counter() - began)

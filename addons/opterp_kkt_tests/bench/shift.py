@@ -6,6 +6,7 @@ Processor time of Odoo and its PostgreSQL backends, as in `sale`: other work on 
 import json
 import os
 
+from bench.figures import tell
 from bench.sale import seconds_worked
 from bench.shops import config_ids, two_shops
 from harness.hands import Person
@@ -54,7 +55,7 @@ def _compare_sessions(hosts: tuple[Odoo, Odoo]):
             till = Till(host, config_ids(host)[0])
             till.close()
             spent[which] += seconds_worked(host) - before if number else 0
-    _tell(f"a session opened and closed, {ROUNDS} each, interleaved: core", spent[0], "with receipts", spent[1], ROUNDS)
+    _tell("a session opened and closed", spent[0], spent[1], ROUNDS, unit=" × core")
 
 
 def _compare_answers(hosts: tuple[Odoo, Odoo]):
@@ -64,18 +65,19 @@ def _compare_answers(hosts: tuple[Odoo, Odoo]):
         order = till.order([till.line(product) for product in till.products[:3]], payments="exact")
         answer = till.call("pos.order", "sync_from_ui", [order], context={"config_id": till.config_id})
         sizes.append(len(json.dumps(answer, ensure_ascii=False).encode()))
-    print(f"answer of sync_from_ui, 3 lines: core {sizes[0]} bytes, with receipts {sizes[1]}, ratio {sizes[1] / sizes[0]:.2f}")
+    detail = f"3 lines: core {sizes[0]} bytes, with receipts {sizes[1]}"
+    tell("the answer to a sale, bytes", sizes[1] / sizes[0], unit=" × core", detail=detail)
 
 
 def _close_shifts(host: Odoo):
     till, person = Till(host, config_ids(host)[2]), Person(host)
     person.context = till.context
     empty = _close_some(till, person, 1)
-    _tell(
-        "a shift of 1 receipt closed: in the first year", empty, f"with {RECEIPTS} receipts", _close_some(till, person, RECEIPTS)
-    )
+    full = _close_some(till, person, RECEIPTS)
+    _tell(f"a shift of {RECEIPTS} receipts closed", empty, full, CLOSINGS, unit=" × one of 1 receipt")
     _copy(host, HISTORY, IN_HISTORY)
-    _tell("a shift of 1 receipt closed: in the first year", empty, f"after {HISTORY} documents", _close_some(till, person, 1))
+    late = _close_some(till, person, 1)
+    _tell(f"a shift closed after {HISTORY} documents", empty, late, CLOSINGS, unit=" × in the first year", most=1.1)
 
 
 def _close_some(till: Till, person: Person, receipts: int) -> float:
@@ -103,5 +105,5 @@ def _copy(host: Odoo, count: int, changed: dict[str, str]):
     database.execute("ANALYZE kkt_receipt")
 
 
-def _tell(before: str, one: float, between: str, other: float, times: int = CLOSINGS):
-    print(f"{before} {1000 * one / times:.0f} ms, {between} {1000 * other / times:.0f} ms, ratio {other / one:.2f}")
+def _tell(what: str, before: float, after: float, times: int, **facts):
+    tell(what, after / before, detail=f"{1000 * before / times:.0f} ms, then {1000 * after / times:.0f} ms each", **facts)

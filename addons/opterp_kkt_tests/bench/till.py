@@ -9,6 +9,7 @@ import math
 import statistics
 from collections import Counter
 
+from bench.figures import tell
 from bench.shops import config_ids, two_shops
 from harness.browser import browser_page, open_shop, sell_for_cash
 from harness.processes import wait_until
@@ -41,7 +42,12 @@ def main():
     for what in counts[0]:
         core, ours = (Counter(count[what]) for count in counts)
         more = ", ".join(f"{count} {name}" for name, count in (ours - core).items())
-        print(f"till, requests, {what}: core {core.total()}, with receipts {ours.total()}{f' ({more} more)' * bool(more)}")
+        tell(
+            f"requests of the till, {what}",
+            ours.total() - core.total(),
+            unit=" more than core",
+            detail=f"core {core.total()}, with receipts {ours.total()}{f' ({more} more)' * bool(more)}",
+        )
     _measure_screen()
 
 
@@ -124,7 +130,10 @@ def _measure_screen():
         times = {row["uuid"]: row["time"] for row in shop.database.query(DELIVERED)}
     waits = sorted(seen[uuid] - times[uuid] for uuid in seen)
     high = waits[math.ceil(0.95 * len(waits)) - 1]
-    print(
-        f"till, from the database to the screen, {SALES} deliveries: p50 {statistics.median(waits):.0f} ms, p95 {high:.0f} ms;"
-        f" messages per sale and open till: {messages / SALES:.2f}"
+    tell(
+        "delivered to seen on the till's screen",
+        statistics.median(waits) / 1000,
+        unit=" s",
+        most=1.0,
+        detail=f"{SALES} deliveries: p95 {high / 1000:.2f} s; {messages / SALES:.2f} messages per sale and open till",
     )

@@ -1,0 +1,52 @@
+"""The figures that have a bound as a chart: how much of it each comes to."""
+
+from html import escape
+
+from bench.figures import Figure
+
+ROW, HEAD, LABELS, BARS, VALUES = 26, 34, 380, 260, 280  # px
+LONGEST = 2.0  # times the bound: a bar that goes on ends there, with an arrow
+STYLE = """
+    text { font: 13px system-ui, sans-serif; fill: #24292f } .quiet { fill: #57606a; font-size: 12px }
+    .line { stroke: #24292f } .good { fill: #4ac26b } .short { fill: #fa4549 }
+    @media (prefers-color-scheme: dark) {
+        text { fill: #e6edf3 } .quiet { fill: #8d96a0 } .line { stroke: #e6edf3 } .good { fill: #238636 } .short { fill: #da3633 }
+    }
+"""
+
+
+def draw(figures: list[Figure], caption: str) -> str:
+    """An SVG that is readable on a light and on a dark page."""
+    parts, y = [f'<text x="8" y="18" class="quiet">{escape(caption)}</text>'], 24
+    for title, side in (("at least: the line is reached", "least"), ("at most: the line is not passed", "most")):
+        if of_side := [figure for figure in figures if getattr(figure, side) is not None]:
+            parts += _draw_side(title, side, of_side, y)
+            y += HEAD + ROW * len(of_side)
+    width, height = LABELS + BARS + VALUES, y + 10
+    return "\n".join(
+        [
+            f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}" role="img">',
+            f"<title>{escape(caption)}</title><style>{STYLE}</style>",
+            *parts,
+            "</svg>\n",
+        ]
+    )
+
+
+def _draw_side(title: str, side: str, figures: list[Figure], y: int) -> list[str]:
+    line = LABELS + BARS / LONGEST
+    return [
+        f'<text x="{LABELS}" y="{y + 22}" class="quiet">{title}</text>',
+        *(_draw_row(figure, figure.median / getattr(figure, side), y + HEAD + ROW * row) for row, figure in enumerate(figures)),
+        f'<line x1="{line}" x2="{line}" y1="{y + HEAD}" y2="{y + HEAD + ROW * len(figures)}" class="line"/>',
+    ]
+
+
+def _draw_row(figure: Figure, times: float, y: int) -> str:
+    length = max(min(times, LONGEST) * BARS / LONGEST, 1)
+    return (
+        f'<text x="{LABELS - 10}" y="{y + 17}" text-anchor="end">{escape(figure.what)}</text>'
+        f'<rect x="{LABELS}" y="{y + 5}" width="{length:.1f}" height="16" class="{"good" if figure.margin >= 1 else "short"}"/>'
+        f'<text x="{LABELS + BARS + 12}" y="{y + 17}">{"› " * (times > LONGEST)}{escape(figure.value)}'
+        f' <tspan class="quiet">({escape(figure.bound)})</tspan></text>'
+    )
