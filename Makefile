@@ -6,7 +6,7 @@ python := .run/venv/bin/python
 
 export ONLY PROTOCOL
 
-.PHONY: help setup demo test run poc report proofs nemesis till pictures day bench clean
+.PHONY: help setup demo test run poc report proofs nemesis till pictures day figures bench clean
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
 
@@ -46,7 +46,10 @@ pictures: setup ## the manual's pictures, in docs/pictures
 day: setup ## a day at the till in pictures, for docs/till.md and till.ru.md
 	@$(during) sh -c 'docker/database.sh template && exec $(python) addons/opterp_kkt_tests/day.py'
 
-bench: setup ## side-by-side measurements
+figures: bench ## the measurements, and their table and chart kept in docs/, to be committed
+	@cp .run/bench/* docs/
+
+bench: setup ## side-by-side measurements, against their bounds
 	@$(during) sh -c 'docker/database.sh template && exec $(python) addons/opterp_kkt_tests/bench'
 
 clean: ## remove everything that was made here (Odoo stays in ~/.cache/opterp-kkt)

@@ -10,15 +10,32 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).resolve().parents[1]), str(Path(__file__).resolve().parents[2] / "opterp_kkt")]
 
-from bench import chart, clocks, crowd, drain, sale, shift, small, snapshot, till, wide  # noqa: E402  (the paths must be set first)
+from bench import (  # noqa: E402  (the paths must be set first)
+    chart,
+    clocks,
+    crowd,
+    drain,
+    growth,
+    others,
+    sale,
+    shift,
+    small,
+    snapshot,
+    takeover,
+    till,
+    wide,
+)
 from bench.figures import FIGURES, describe_machine, get_short, write_table  # noqa: E402
 
 PARTS = {
     "sale": sale.main,
     "crowd": crowd.main,
     "drain": drain.main,
+    "others": others.main,
     "wide": wide.main,
     "snapshot": snapshot.main,
+    "growth": growth.main,
+    "takeover": takeover.main,
     "shift": shift.main,
     "small": small.main,
     "till": till.main,
@@ -37,5 +54,5 @@ if __name__ == "__main__":
         print(f"--- {name}: {time.monotonic() - began:.0f} s", flush=True)
     KEPT.mkdir(parents=True, exist_ok=True)
     (KEPT / "BENCH.md").write_text(write_table(FIGURES))
-    (KEPT / "bench.svg").write_text(chart.draw(FIGURES, f"OPTERP KKT, {describe_machine()}"))
+    chart.save(FIGURES, f"OPTERP KKT, {describe_machine()}", KEPT / "bench.svg")
     sys.exit(f"{len(short)} figures fall short" if (short := get_short(FIGURES)) else 0)

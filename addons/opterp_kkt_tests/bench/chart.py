@@ -1,8 +1,10 @@
 """The figures that have a bound as a chart: how much of it each comes to."""
 
 from html import escape
+from pathlib import Path
 
 from bench.figures import Figure
+from harness.browser import browser_page
 
 ROW, HEAD, LABELS, BARS, VALUES = 26, 34, 380, 260, 280  # px
 LONGEST = 2.0  # times the bound: a bar that goes on ends there, with an arrow
@@ -15,6 +17,15 @@ STYLE = """
 """
 
 
+def save(figures: list[Figure], caption: str, path: Path) -> None:
+    """Write the chart as SVG, and as PNG on white beside it for readers that show no SVG."""
+    svg = draw(figures, caption)
+    path.write_text(svg)
+    with browser_page([]) as page:
+        page.set_content(f'<body style="margin: 0; background: white">{svg}')
+        page.locator("svg").screenshot(path=path.with_suffix(".png"))
+
+
 def draw(figures: list[Figure], caption: str) -> str:
     """An SVG that is readable on a light and on a dark page."""
     parts, y = [f'<text x="8" y="18" class="quiet">{escape(caption)}</text>'], 24
@@ -25,7 +36,7 @@ def draw(figures: list[Figure], caption: str) -> str:
     width, height = LABELS + BARS + VALUES, y + 10
     return "\n".join(
         [
-            f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}" role="img">',
+            f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}">',
             f"<title>{escape(caption)}</title><style>{STYLE}</style>",
             *parts,
             "</svg>\n",

@@ -75,7 +75,7 @@ def _close_shifts(host: Odoo):
     empty = _close_some(till, person, 1)
     full = _close_some(till, person, RECEIPTS)
     _tell(f"a shift of {RECEIPTS} receipts closed", empty, full, CLOSINGS, unit=" × one of 1 receipt")
-    _copy(host, HISTORY, IN_HISTORY)
+    copy_documents(host, HISTORY, IN_HISTORY)
     late = _close_some(till, person, 1)
     _tell(f"a shift closed after {HISTORY} documents", empty, late, CLOSINGS, unit=" × in the first year", most=1.1)
 
@@ -86,7 +86,7 @@ def _close_some(till: Till, person: Person, receipts: int) -> float:
     for _number in range(CLOSINGS):
         till.sell()
         if receipts > 1:
-            _copy(till.odoo, receipts - 1, IN_THE_SHIFT)
+            copy_documents(till.odoo, receipts - 1, IN_THE_SHIFT)
         register = till.odoo.database.query(LAST_RECEIPT)[0]["register_id"]
         before = seconds_worked(till.odoo)
         person.close_shift(register)
@@ -94,7 +94,7 @@ def _close_some(till: Till, person: Person, receipts: int) -> float:
     return spent
 
 
-def _copy(host: Odoo, count: int, changed: dict[str, str]):
+def copy_documents(host: Odoo, count: int, changed: dict[str, str]):
     """Documents like the last one, in its shift, past all Python: whoever counts them reads only what is copied here."""
     database = host.database
     [last] = database.query(LAST_RECEIPT)

@@ -15,7 +15,7 @@ from harness.till import Client
 ROUNDS = 3
 LANES = 40
 # latency (s), documents of each register, of the bare loop, least ratio by number of registers
-PLAN = ((0.020, 40, 100, {8: 6.5, LANES: 12}), (0.300, 15, 10, {LANES: 36}), (0.0, 40, 400, {8: None, LANES: None}))
+PLAN = ((0.020, 40, 100, {8: 6.5, LANES: 12}), (0.300, 30, 10, {LANES: 36}), (0.0, 40, 400, {8: None, LANES: None}))
 TOOK = """
     SELECT extract(epoch FROM max(delivered_at) - min(claimed_at))::float8 FROM (
         SELECT delivered_at, claimed_at FROM kkt_receipt ORDER BY id DESC LIMIT %s) last

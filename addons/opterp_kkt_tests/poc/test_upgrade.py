@@ -39,6 +39,8 @@ KEPT = """
 HELD = "SELECT register_id FROM kkt_delivery WHERE hold_reason IS NOT NULL"
 SECRETS = "SELECT count(*) FROM information_schema.columns WHERE table_name = 'kkt_ofd' AND column_name = 'secret'"
 
+INDEXES = "SELECT indexdef FROM pg_indexes WHERE tablename LIKE 'kkt\\_%%' ORDER BY indexdef"
+
 
 class ShopOfBefore(Database):
     """The demo shop as a version of before makes it."""
@@ -98,6 +100,8 @@ def test_all_that_a_version_of_before_left_is_delivered(version, environment, re
 
         shop.database.odoo("server", "-u", "opterp_kkt", "--no-http", "--stop-after-init")
         assert shop.database.query(KEPT) == before
+        with Database() as fresh:
+            assert shop.database.query(INDEXES) == fresh.query(INDEXES), "as in a shop that begins today"
         assert len(shop.database.query(HELD)) == 1
         assert shop.database.value("SELECT state FROM kkt_circuit_breaker") == "open"
         assert not shop.database.value(SECRETS), "the token has moved"

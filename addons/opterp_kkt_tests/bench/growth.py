@@ -1,0 +1,99 @@
+"""What years of history cost: a shop that has delivered a million documents against one that has delivered a thousand."""
+
+import os
+import statistics
+import time
+from collections.abc import Callable
+
+import requests
+from bench.drain import TOOK, copy_receipts
+from bench.figures import tell
+from bench.shift import IN_HISTORY, copy_documents
+from harness.shop import Shop
+from harness.till import Client
+
+YOUNG = 1_000
+HISTORY = int(os.environ.get("KKT_BENCH_HISTORY", "1000000"))  # delivered documents
+ROUNDS = 5
+DOCUMENTS = 300  # of a drain
+TIMES = 20  # that anything else is done in a round
+YEARS = IN_HISTORY | {"delivered_at": "now() - interval '2 days' - number * interval '1 minute'"}  # about two for a million
+LIST = {"specification": {"fd_number": {}, "state": {}, "register_id": {"fields": {"display_name": {}}}}, "limit": 80}
+
+
+class Side:
+    """A shop with one till and so much history, and what is done there, each in seconds."""
+
+    def __init__(self, shop: Shop, documents: int):
+        self.shop = shop
+        self.host = shop.host(crons=0)
+        self.till = shop.till(self.host)
+        self.receipt = self.till.sell()["kkt_receipt_ids"][0]
+        self.admin = Client(self.host, timeout=600)
+        self.register = shop.database.value("SELECT register_id FROM kkt_receipt WHERE id = %s", self.receipt)
+        self.deliver()
+        copy_documents(self.host, documents, YEARS)
+
+    def deliver(self):
+        while self.admin.call("kkt.register", "action_deliver", [self.register])["waiting"]:
+            pass
+
+    def drain(self) -> float:
+        copy_receipts(self.shop, self.receipt, DOCUMENTS)
+        self.deliver()
+        return self.shop.database.value(TOOK, DOCUMENTS)
+
+    def sell(self) -> float:
+        self.till.seconds.clear()
+        for _number in range(TIMES):
+            self.till.sell()
+        return statistics.median(self.till.seconds)
+
+    def look_at_registers(self) -> float:
+        return _time(lambda: self.admin.call("kkt.register", "read", [self.register], ["pending_count", "oldest_pending_at"]))
+
+    def look_at_what_waits(self) -> float:
+        return _time(lambda: self.admin.call("kkt.receipt", "web_search_read", [("state", "=", "pending")], **LIST))
+
+    def open_dashboard(self) -> float:
+        return _time(lambda: self.admin.call("kkt.dashboard", "get_figures"))
+
+    def ask_health(self) -> float:
+        return _time(lambda: requests.get(f"{self.host.url}/kkt/health", timeout=60))
+
+
+DONE = {
+    "a drain": Side.drain,
+    "a sale": Side.sell,
+    "a register's status": Side.look_at_registers,
+    "the list of what waits": Side.look_at_what_waits,
+    "the dashboard": Side.open_dashboard,
+    "the health page": Side.ask_health,
+}
+
+
+def main():
+    with Shop() as young, Shop() as old:
+        sides = Side(young, YOUNG), Side(old, HISTORY)
+        for what, do in DONE.items():
+            for side in sides:
+                do(side)
+            rounds = [[do(side) for side in sides] for _number in range(ROUNDS)]
+            before, after = (1000 * statistics.median(column) for column in zip(*rounds, strict=True))
+            tell(
+                f"{what} after {HISTORY} documents",
+                *(late / early for early, late in rounds),
+                unit=f" × after {YOUNG}",
+                most=1.1,
+                detail=f"{before:.1f} ms, then {after:.1f} ms",
+            )
+
+
+def _time(action: Callable) -> float:
+    """Median seconds of TIMES calls."""
+    taken = []
+    for _number in range(TIMES):
+        began = time.perf_counter()
+        action()
+        taken.append(time.perf_counter() - began)
+    return statistics.median(taken)

@@ -1,0 +1,171 @@
+"""How fast others bring documents to the same OFD in order, against the same bare loop: a plain cron that commits each, OCA's
+queue_job, and Procrastinate. Their packages are fetched when they are not there.
+"""
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import contextmanager
+from pathlib import Path
+
+import harness.product  # noqa: F401  (the product's package without Odoo)
+import requests
+from bench.figures import tell
+from harness.processes import new_file, wait_until
+from harness.stack import Database, Emulator, Odoo, as_environment
+from opterp_kkt.core.hlc import Timestamp
+from opterp_kkt.transports.base import Contents
+from opterp_kkt.transports.http import HttpTransport
+
+MODULES = ("odoo-addon-queue-job==19.0.2.4.0.1", "openupgradelib==3.13.7")  # their other needs are Odoo's
+LIBRARIES = ("procrastinate==3.10.0", "psycopg[binary,pool]==3.3.9", "httpx==0.28.1")
+HOME = Path(__file__).resolve().parents[3] / ".run" / "others"
+OWN = Path(__file__).parent / "rivals"
+PLAN = ((0.0, 100), (0.020, 60))  # latency (s), documents
+ROUNDS = 3
+PATIENCE = 600.0  # s; only ends what hangs
+ITEM = {"name": "Оправа Ray-Ban RB5154 49 мм", "price": 1250000, "quantity": 1, "sum": 1250000, "nds": 11, "paymentType": 4}
+MAKE = """
+import json
+documents = env['opterp_kkt_rivals.document'].create(json.load(open('%(file)s')))
+%(then)s
+env.cr.commit()
+"""
+
+
+def main():
+    _fetch()
+    environment = {"ODOO_ADDONS_PATH": f"{HOME / 'odoo' / 'addons'},{OWN}", "PYTHONPATH": str(HOME)}
+    with Database(template="opterp_kkt_base") as database, Emulator() as ofd:
+        _odoo(database, environment, "server", "-i", "opterp_kkt_rivals", "--no-http", "--stop-after-init")
+        ways = {
+            "a plain cron, a commit each": lambda documents: _by_cron(database, environment, ofd, documents),
+            "queue_job, in order": lambda documents: _by_queue_job(database, environment, ofd, documents),
+            "Procrastinate, one at a time": lambda documents: _by_procrastinate(ofd, documents),
+        }
+        for latency, count in PLAN:
+            for name, bring in ways.items():
+                _compare(ofd, name, bring, latency, count)
+
+
+def _compare(ofd: Emulator, name: str, bring: Callable, latency: float, count: int):
+    rates = [(_measure(ofd, latency, count, bring), _measure(ofd, latency, count, _loop(ofd))) for _number in range(ROUNDS)]
+    theirs, bare = (statistics.median(column) for column in zip(*rates, strict=True))
+    tell(
+        f"{name}, OFD answers in {1000 * latency:.0f} ms",
+        *(one / other for one, other in rates),
+        unit=" × a bare loop",
+        detail=f"{count} documents: {theirs:.1f}/s, bare loop {bare:.0f}/s",
+    )
+
+
+def _measure(ofd: Emulator, latency: float, count: int, bring: Callable) -> float:
+    """Documents per second, from the first request to the last answer."""
+    ofd.reset()
+    if latency:
+        ofd.mode("slow", seconds=latency)
+    stamp = time.time_ns()
+    bring([_make(f"{stamp}-{number}", number) for number in range(1, count + 1)])
+    history = ofd.history()
+    assert len(history) == count, f"{len(history)} requests about {count} documents"
+    return 1000 * (count - 1) / (history[-1]["arrived"] - history[0]["arrived"])
+
+
+def _make(key: str, number: int) -> dict:
+    """A document as ours are."""
+    document = {"code": 3, "fiscalDocumentNumber": number, "operationType": 1, "totalSum": 1250000, "items": [ITEM]}
+    contents = Contents(key, "receipt", "9999078900000001", "0000000001012345", number, Timestamp(1, 0, "till"), document)
+    return {"key": key, "payload": HttpTransport.encode(contents)}
+
+
+def _loop(ofd: Emulator) -> Callable:
+    def bring(documents: list[dict]):
+        session = requests.Session()
+        for document in documents:
+            headers = {"Idempotency-Key": document["key"], "Content-Type": "application/json"}
+            session.post(f"{ofd.url}/v1/documents", data=document["payload"].encode(), headers=headers, timeout=10)
+
+    return bring
+
+
+# -- each way ----------------------------------------------------------------------------------------------------------------
+
+
+def _by_cron(database: Database, environment: dict, ofd: Emulator, documents: list[dict]):
+    _fill(database, environment, ofd, documents, "env.ref('opterp_kkt_rivals.cron').write({'active': True})")
+    with Odoo(database, crons=1, environment=environment) as host:
+        _call(database)
+        wait_until(lambda: len(ofd.accepted()) == len(documents), PATIENCE, "the cron", 0.2)
+        assert host.running
+    database.execute("UPDATE ir_cron SET active = FALSE WHERE cron_name = 'Post documents'")
+
+
+def _call(database: Database):
+    database.execute("UPDATE ir_cron SET nextcall = now() AT TIME ZONE 'UTC' WHERE cron_name = 'Post documents'")
+    database.wake_crons()
+
+
+def _by_queue_job(database: Database, environment: dict, ofd: Emulator, documents: list[dict]):
+    _fill(database, environment, ofd, documents, "[document.with_delay().post() for document in documents]")
+    port = {"ODOO_QUEUE_JOB_CHANNELS": "root:1,root.documents:1", "ODOO_QUEUE_JOB_HOST": "127.0.0.1"}
+    with Odoo(database, crons=0, options=("--load", "base,web,queue_job"), environment=environment | port):
+        wait_until(lambda: len(ofd.accepted()) == len(documents), PATIENCE, "queue_job", 0.2)
+
+
+def _by_procrastinate(ofd: Emulator, documents: list[dict]):
+    with _file_of(documents) as file, _fresh_database() as dsn:
+        script = [sys.executable, str(OWN / "procrastinating.py"), dsn, ofd.url, file]
+        subprocess.run(script, check=True, env=os.environ | {"PYTHONPATH": str(HOME)}, stderr=subprocess.DEVNULL)
+
+
+def _fill(database: Database, environment: dict, ofd: Emulator, documents: list[dict], then: str):
+    with _file_of([document | {"url": ofd.url} for document in documents]) as file:
+        _odoo(database, environment, "shell", "--no-http", said=MAKE % {"file": file, "then": then})
+
+
+# -- what they stand on ------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _file_of(documents: list[dict]):
+    file = new_file("documents", ".json")
+    file.write_text(json.dumps(documents))
+    yield str(file)
+
+
+@contextmanager
+def _fresh_database():
+    """The connection string of one."""
+    with Database(template="opterp_kkt_base") as database:
+        yield " ".join(f"{name}={value}" for name, value in {"dbname": database.name, **database.dsn}.items())
+
+
+def _fetch():
+    marker = HOME / "packages"
+    if not marker.exists() or marker.read_text() != repr(MODULES + LIBRARIES):
+        print("fetching queue_job and Procrastinate (once)", flush=True)
+        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--upgrade", "--target", str(HOME)]
+        subprocess.run([*pip, "--no-deps", *MODULES], check=True, stderr=subprocess.DEVNULL)
+        subprocess.run(
+            [*pip, *LIBRARIES], check=True, stderr=subprocess.DEVNULL
+        )  # it speaks of Odoo's needs, which are met elsewhere
+        marker.write_text(repr(MODULES + LIBRARIES))
+
+
+def _odoo(database: Database, environment: dict, command: str, *options: str, said: str = ""):
+    """Run an `odoo` command to its end; a failure shows its last words."""
+    log = new_file("odoo-once", ".log")
+    arguments = ["odoo", command, "-c", os.environ["ODOO_RC"], "-d", database.name, "--data-dir", str(database.data_dir)]
+    with log.open("wb") as output:
+        status = subprocess.run(
+            [*arguments, "--log-level", "warn", "--max-cron-threads", "0", *options],
+            env=os.environ | as_environment(database.dsn) | environment,
+            input=said.encode(),
+            stdout=output,
+            stderr=output,
+        ).returncode
+    assert status == 0, log.read_text(errors="replace")[-3000:]
