@@ -17,13 +17,13 @@ UNPAUSED = f"""(o.paused_until IS NULL OR o.paused_until <= {NOW}
 
 # What the queue of register g begins with: what is claimed, then the lowest number. Two index look-ups, whatever waits.
 HEAD = """
-    SELECT id, state, queue_number, create_date, next_attempt_at, claimed_at, in_doubt, sent_to_id, sent_version, attempts,
+    SELECT id, state, create_date, next_attempt_at, claimed_at, in_doubt, sent_to_id, sent_version, attempts,
            failures, lone_failures, absent, last_outcome, last_status, last_error
       FROM (
         (SELECT * FROM kkt_receipt WHERE register_id = g.id AND state = 'sending' ORDER BY queue_number LIMIT 1)
          UNION ALL
         (SELECT * FROM kkt_receipt WHERE register_id = g.id AND state = 'pending' ORDER BY queue_number LIMIT 1)
-      ) unfinished ORDER BY state = 'sending' DESC, queue_number LIMIT 1
+      ) unfinished ORDER BY state = 'sending' DESC LIMIT 1
 """
 
 # Where the head h of register g goes: a document in doubt is settled where it was sent, be it a former OFD of the register or

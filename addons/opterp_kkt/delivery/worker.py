@@ -51,8 +51,8 @@ class Worker:
                     _record   one statement, by this epoch only; then the breaker is told
 
     In a long queue the OFD need not wait for PostgreSQL: while one document is under way, the one before it is recorded and the
-    one behind it is claimed, in one commit (`_go_on`). When the answer is there, the next is sent as soon as it is certain that
-    it is still ours and that nothing has come in its way (`_may_start`).
+    one behind it is claimed, in one commit (`_go_on`). When the answer is there, the next is sent at once, unless it is no longer
+    ours or something has come in its way (`_may_start`).
 
     All statements run on the guard's own connection, each in its own transaction, so that a process that lost the guard
     can't write either. A document that a dead process left in `sending` is claimed again by the next owner, which asks the
@@ -302,10 +302,10 @@ class Worker:
     # -- the document behind the one that is under way -------------------------------------------------------------------
 
     def _keeps(self, ownership: Ownership) -> bool:
-        """Whether the lease is ours for another attempt. Who has lost it can still record: the guard is ours."""
+        """Whether the lease is ours for another request. Who has lost it can still record: the guard is ours."""
         with suppress(LeaseLost):
             ownership.keep(self.settings.attempt_seconds)
-            return True
+            return ownership.lasts(self.settings.request_seconds)  # not where a person has set it shorter than that
         return False
 
     def _claim_following(self, ownership: Ownership, queue: Queue, behind: int) -> Queue | None:

@@ -378,10 +378,10 @@ def test_a_record_does_not_wait_for_what_stops_the_next_claim(sold, deliverer, t
     assert states_of(sold, ownership.register_id) == ["delivered", "pending", "pending"]
 
 
-def deliver_and_once_two_are_claimed(one, monkeypatch, act):
+def deliver_and_once_two_are_claimed(one, monkeypatch, act, ttl=30.0):
     """Deliver; `act` when the first document is answered and the second claimed, but not yet sent."""
     send, acts = one.worker._send, [act]
-    monkeypatch.setattr(one.worker._leases, "_ttl", 30.0)  # what lasts for no request more starts none
+    monkeypatch.setattr(one.worker._leases, "_ttl", ttl)  # one that lasts for no request starts none
 
     def send_and_act(*arguments):
         attempt = send(*arguments)
@@ -445,11 +445,21 @@ def test_what_was_claimed_does_not_start_under_a_lease_that_may_end_before_it_is
     assert one.worker._may_start(ownership, queue, following) == (ttl == 30.0)
 
 
-def test_what_was_claimed_is_put_back_when_the_document_before_it_fails(sold, deliverer):
-    one = deliverer()
+@pytest.mark.parametrize("ttl", [5.0, 30.0])
+def test_nothing_is_claimed_ahead_under_a_lease_that_lasts_for_no_request(sold, deliverer, monkeypatch, ttl):
+    """A person has set it so: it would only be put back."""
+    one, seen = deliverer(), []
+    deliver_and_once_two_are_claimed(one, monkeypatch, lambda: seen.extend(states_of(sold, one.registers[0])), ttl)
+    assert seen == ["sending", "sending" if ttl == 30.0 else "pending", "pending"]
+    assert states_of(sold, one.registers[0]) == 3 * ["delivered"] and len(sold.ofd.history()) == 3
+
+
+def test_what_was_claimed_is_put_back_when_the_document_before_it_fails(sold, deliverer, monkeypatch):
+    one, seen = deliverer(), []
     register = one.registers[0]
     sold.ofd.mode("fail", status=500, count=1)
-    one.deliver(register)
+    deliver_and_once_two_are_claimed(one, monkeypatch, lambda: seen.extend(states_of(sold, register)))
+    assert seen == ["sending", "sending", "pending"]
     assert states_of(sold, register) == 3 * ["pending"] and len(sold.ofd.history()) == 1
     assert [(row["in_doubt"], row["attempts"]) for row in waiting(sold, register)] == [(True, 1), (False, 0), (False, 0)]
 
