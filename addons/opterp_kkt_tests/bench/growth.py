@@ -6,11 +6,10 @@ import time
 from collections.abc import Callable
 
 import requests
-from bench.drain import TOOK, copy_receipts
+from bench.backlog import Backlog
 from bench.figures import tell
 from bench.shift import IN_HISTORY, copy_documents
 from harness.shop import Shop
-from harness.till import Client
 
 YOUNG = 1_000
 HISTORY = int(os.environ.get("KKT_BENCH_HISTORY", "1000000"))  # delivered documents
@@ -25,23 +24,12 @@ class Side:
     """A shop with one till and so much history, and what is done there, each in seconds."""
 
     def __init__(self, shop: Shop, documents: int):
-        self.shop = shop
-        self.host = shop.host(crons=0)
-        self.till = shop.till(self.host)
-        self.receipt = self.till.sell()["kkt_receipt_ids"][0]
-        self.admin = Client(self.host, timeout=600)
-        self.register = shop.database.value("SELECT register_id FROM kkt_receipt WHERE id = %s", self.receipt)
-        self.deliver()
+        self.backlog = Backlog(shop)
+        self.host, self.till, self.admin = self.backlog.host, self.backlog.till, self.backlog.admin
         copy_documents(self.host, documents, YEARS)
 
-    def deliver(self):
-        while self.admin.call("kkt.register", "action_deliver", [self.register])["waiting"]:
-            pass
-
     def drain(self) -> float:
-        copy_receipts(self.shop, self.receipt, DOCUMENTS)
-        self.deliver()
-        return self.shop.database.value(TOOK, DOCUMENTS)
+        return self.backlog.drain(DOCUMENTS)
 
     def sell(self) -> float:
         self.till.seconds.clear()
@@ -50,7 +38,9 @@ class Side:
         return statistics.median(self.till.seconds)
 
     def look_at_registers(self) -> float:
-        return _time(lambda: self.admin.call("kkt.register", "read", [self.register], ["pending_count", "oldest_pending_at"]))
+        return _time(
+            lambda: self.admin.call("kkt.register", "read", [self.backlog.register], ["pending_count", "oldest_pending_at"])
+        )
 
     def look_at_what_waits(self) -> float:
         return _time(lambda: self.admin.call("kkt.receipt", "web_search_read", [("state", "=", "pending")], **LIST))
@@ -83,7 +73,7 @@ def main():
             tell(
                 f"{what} after {HISTORY} documents",
                 *(late / early for early, late in rounds),
-                unit=f" × after {YOUNG}",
+                unit=f" × that after {YOUNG}",
                 most=1.1,
                 detail=f"{before:.1f} ms, then {after:.1f} ms",
             )

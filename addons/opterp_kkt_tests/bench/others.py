@@ -4,17 +4,16 @@ queue_job, and Procrastinate. Their packages are fetched when they are not there
 
 import json
 import os
-import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import harness.product  # noqa: F401  (the product's package without Odoo)
-import requests
-from bench.figures import tell
+from bench.bare import be_slow, compare, post_all
 from harness.processes import new_file, wait_until
 from harness.stack import Database, Emulator, Odoo, as_environment
 from opterp_kkt.core.hlc import Timestamp
@@ -43,31 +42,25 @@ def main():
     with Database(template="opterp_kkt_base") as database, Emulator() as ofd:
         _odoo(database, environment, "server", "-i", "opterp_kkt_rivals", "--no-http", "--stop-after-init")
         ways = {
-            "a plain cron, a commit each": lambda documents: _by_cron(database, environment, ofd, documents),
-            "queue_job, in order": lambda documents: _by_queue_job(database, environment, ofd, documents),
-            "Procrastinate, one at a time": lambda documents: _by_procrastinate(ofd, documents),
+            "a plain cron, a commit each": partial(_by_cron, database, environment, ofd),
+            "queue_job, in order": partial(_by_queue_job, database, environment, ofd),
+            "Procrastinate, one at a time": partial(_by_procrastinate, ofd),
         }
         for latency, count in PLAN:
             for name, bring in ways.items():
-                _compare(ofd, name, bring, latency, count)
-
-
-def _compare(ofd: Emulator, name: str, bring: Callable, latency: float, count: int):
-    rates = [(_measure(ofd, latency, count, bring), _measure(ofd, latency, count, _loop(ofd))) for _number in range(ROUNDS)]
-    theirs, bare = (statistics.median(column) for column in zip(*rates, strict=True))
-    tell(
-        f"{name}, OFD answers in {1000 * latency:.0f} ms",
-        *(one / other for one, other in rates),
-        unit=" × a bare loop",
-        detail=f"{count} documents: {theirs:.1f}/s, bare loop {bare:.0f}/s",
-    )
+                compare(
+                    f"{name}, OFD answers in {1000 * latency:.0f} ms",
+                    [
+                        (_measure(ofd, latency, count, bring), _measure(ofd, latency, count, partial(post_all, ofd)))
+                        for _number in range(ROUNDS)
+                    ],
+                    f"{count} documents: {{:.1f}}/s, bare loop {{:.0f}}/s",
+                )
 
 
 def _measure(ofd: Emulator, latency: float, count: int, bring: Callable) -> float:
-    """Documents per second, from the first request to the last answer."""
-    ofd.reset()
-    if latency:
-        ofd.mode("slow", seconds=latency)
+    """Documents per second, from the first request to the last."""
+    be_slow(ofd, latency)
     stamp = time.time_ns()
     bring([_make(f"{stamp}-{number}", number) for number in range(1, count + 1)])
     history = ofd.history()
@@ -80,16 +73,6 @@ def _make(key: str, number: int) -> dict:
     document = {"code": 3, "fiscalDocumentNumber": number, "operationType": 1, "totalSum": 1250000, "items": [ITEM]}
     contents = Contents(key, "receipt", "9999078900000001", "0000000001012345", number, Timestamp(1, 0, "till"), document)
     return {"key": key, "payload": HttpTransport.encode(contents)}
-
-
-def _loop(ofd: Emulator) -> Callable:
-    def bring(documents: list[dict]):
-        session = requests.Session()
-        for document in documents:
-            headers = {"Idempotency-Key": document["key"], "Content-Type": "application/json"}
-            session.post(f"{ofd.url}/v1/documents", data=document["payload"].encode(), headers=headers, timeout=10)
-
-    return bring
 
 
 # -- each way ----------------------------------------------------------------------------------------------------------------
