@@ -74,7 +74,7 @@ class Lanes:
             if not self._at_work and (due_in is None or due_in > STAY_SECONDS or monotonic() >= until):
                 self._news.publish_all()
                 return due_in
-            self._attend(min(max(NAP_SECONDS if due_in is None else due_in, SHORTEST_NAP), NAP_SECONDS))
+            self._attend(min(max(NAP_SECONDS if due_in is None else due_in, SHORTEST_NAP), NAP_SECONDS, self._news.due_in))
             self._news.publish()
 
     # -- the caller's thread -----------------------------------------------------------------------------------------------

@@ -4,7 +4,7 @@
 import psycopg2
 import pytest
 from delivery import news
-from delivery.news import PACE_SECONDS, News
+from delivery.news import GATHER_SECONDS, PACE_SECONDS, News
 
 
 class Clock:
@@ -77,6 +77,59 @@ def test_at_the_end_nothing_stays_untold(it, told, clock):
     it.note_change([1])
     it.publish_all()
     assert (told, clock.now) == ([[1], [1]], 1000.0 + PACE_SECONDS)
+
+
+@pytest.fixture
+def lanes(it):
+    """The news of three threads, whose callbacks are called at once."""
+    return [it.handed_to(lambda callback, *arguments: callback(*arguments)) for _lane in range(3)]
+
+
+def change(lane, register):
+    lane.note_change([register])
+    lane.publish()
+
+
+def test_what_several_threads_tell_is_one_message(it, lanes, told, clock):
+    for _second in range(2):
+        for register, lane in enumerate(lanes):
+            change(lane, register)
+        it.publish()
+        clock.sleep(PACE_SECONDS)
+    assert told == [[0, 1, 2], [0, 1, 2]]
+
+
+def test_threads_tell_no_more_often_than_that(it, lanes, told, clock):
+    for register, lane in enumerate(lanes):
+        change(lane, register)
+        it.publish()
+        clock.sleep(GATHER_SECONDS / 2)
+    assert told == [[0], [1, 2]]
+
+
+def test_it_is_known_when_threads_have_something_to_tell(it, lanes, clock):
+    waits = [it.due_in]
+    for register, lane in enumerate(lanes):
+        change(lane, register)
+        waits.append(it.due_in)
+        it.publish()
+        clock.sleep(GATHER_SECONDS / 2)
+    assert waits == [float("inf"), 0.0, GATHER_SECONDS / 2, 0.0]
+
+
+def test_at_the_end_nothing_of_a_thread_stays_untold(it, lanes, told):
+    for register, lane in enumerate(lanes[:2]):
+        change(lane, register)
+        it.publish()
+    it.publish_all()
+    assert told == [[0], [1]]
+
+
+def test_a_thread_has_people_told(it, lanes, told):
+    lanes[0].for_people = True
+    lanes[0].publish()
+    it.publish()
+    assert told == ["people"]
 
 
 def test_people_do_not_wait(it, told):
