@@ -12,11 +12,11 @@ sys.path[:0] = [str(Path(__file__).resolve().parents[1]), str(Path(__file__).res
 
 from bench import (  # noqa: E402  (the paths must be set first)
     chart,
-    clocks,
     crowd,
     drain,
     growth,
     others,
+    reach,
     sale,
     shift,
     small,
@@ -39,7 +39,7 @@ PARTS = {
     "shift": shift.main,
     "small": small.main,
     "till": till.main,
-    "clocks": clocks.main,
+    "reach": reach.main,
 }
 
 KEPT = Path(__file__).resolve().parents[3] / ".run" / "bench"

@@ -8,6 +8,7 @@ from collections import Counter
 
 from bench.figures import tell
 from bench.shops import TILLS, config_ids, two_shops
+from harness.stack import Odoo
 from harness.till import RpcError, Till
 
 ROUNDS = 3
@@ -17,30 +18,39 @@ def main():
     with two_shops() as hosts:
         for tills in (1, TILLS):
             for kind in ("new", "parked"):
-                (core, told), (ours, ours_told) = (_measure(host, tills, kind) for host in hosts)
+                crowds = [Crowd(host, tills) for host in hosts]
+                rounds = [[crowd.sell(kind) for crowd in crowds] for _number in range(ROUNDS)]
+                core, ours = (statistics.median(column) for column in zip(*rounds, strict=True))
                 tell(
                     f"16 {kind} sales at once, {tills} till{'s' * (tills > 1)}",
-                    ours / core,
+                    *(with_receipts / alone for alone, with_receipts in rounds),
                     unit=" × core",
-                    detail=f"core {told}, with receipts {ours_told}",
+                    detail=f"core {core:.2f} s, {crowds[0].trouble}, with receipts {ours:.2f} s, {crowds[1].trouble}",
                 )
 
 
-def _measure(host, tills: int, kind: str) -> tuple[float, str]:
-    """Median seconds until all are answered, and what went wrong, in words."""
-    at = host.log.stat().st_size
-    configs = config_ids(host)[:tills]
-    sellers = [Till(host, configs[number % tills]) for number in range(TILLS)]
-    errors, seconds = Counter(), []
-    for _ in range(ROUNDS):
-        jobs = [_prepare(till, kind) for till in sellers]
+class Crowd:
+    """Sixteen who sell at one host, on so many tills."""
+
+    def __init__(self, host: Odoo, tills: int):
+        configs = config_ids(host)[:tills]
+        self.sellers = [Till(host, configs[number % tills]) for number in range(TILLS)]
+        self.errors = Counter()
+        self._log, self._begun = host.log, host.log.stat().st_size
+
+    def sell(self, kind: str) -> float:
+        """Seconds until all are answered."""
+        jobs = [_prepare(till, kind) for till in self.sellers]
         began = time.monotonic()
-        _at_once(jobs, errors)
-        seconds.append(time.monotonic() - began)
-    log = host.log.read_bytes()[at:].decode(errors="replace")
-    retries = len(re.findall(r"retrying|will be retried|retry number|try again", log))
-    median = statistics.median(seconds)
-    return median, f"{median:.2f} s, {sum(errors.values())} errors, {retries} retries"
+        _at_once(jobs, self.errors)
+        return time.monotonic() - began
+
+    @property
+    def trouble(self) -> str:
+        """Errors and retries so far, in words."""
+        log = self._log.read_bytes()[self._begun :].decode(errors="replace")
+        retries = len(re.findall(r"retrying|will be retried|retry number|try again", log))
+        return f"{self.errors.total()} errors, {retries} retries"
 
 
 def _prepare(till: Till, kind: str):

@@ -4,7 +4,7 @@ from bench.backlog import Backlog
 from bench.bare import be_slow, compare, post_last
 from harness.shop import Shop
 
-PLAN = ((0.0, 1000, 5, 0.75), (0.020, 400, 5, 0.97), (0.300, 30, 3, 0.97))  # latency (s), documents, rounds, least ratio
+PLAN = ((0.0, 1000, 5, 0.75), (0.020, 300, 5, 0.97), (0.300, 20, 3, 0.97))  # latency (s), documents, rounds, least ratio
 
 
 def main():

@@ -14,8 +14,9 @@ from pathlib import Path
 
 import harness.product  # noqa: F401  (the product's package without Odoo)
 from bench.bare import be_slow, compare, post_all
-from harness.processes import new_file, wait_until
+from harness.processes import new_file
 from harness.stack import Database, Emulator, Odoo, as_environment
+from harness.till import Client
 from opterp_kkt.core.hlc import Timestamp
 from opterp_kkt.transports.base import Contents
 from opterp_kkt.transports.http import HttpTransport
@@ -28,34 +29,42 @@ PLAN = ((0.0, 100), (0.020, 60))  # latency (s), documents
 ROUNDS = 3
 PATIENCE = 600.0  # s; only ends what hangs
 ITEM = {"name": "Оправа Ray-Ban RB5154 49 мм", "price": 1250000, "quantity": 1, "sum": 1250000, "nds": 11, "paymentType": 4}
-MAKE = """
-import json
-documents = env['opterp_kkt_rivals.document'].create(json.load(open('%(file)s')))
-%(then)s
-env.cr.commit()
-"""
+OWN_ADDON = "opterp_kkt_rivals"
+MODEL = f"{OWN_ADDON}.document"
+RUNNER = {"ODOO_QUEUE_JOB_CHANNELS": "root:1,root.documents:1", "ODOO_QUEUE_JOB_HOST": "127.0.0.1"}
+SWITCH = "UPDATE ir_cron SET active = %s, nextcall = now() AT TIME ZONE 'UTC' WHERE cron_name = 'Post documents'"
 
 
 def main():
     _fetch()
     environment = {"ODOO_ADDONS_PATH": f"{HOME / 'odoo' / 'addons'},{OWN}", "PYTHONPATH": str(HOME)}
     with Database(template="opterp_kkt_base") as database, Emulator() as ofd:
-        _odoo(database, environment, "server", "-i", "opterp_kkt_rivals", "--no-http", "--stop-after-init")
-        ways = {
-            "a plain cron, a commit each": partial(_by_cron, database, environment, ofd),
-            "queue_job, in order": partial(_by_queue_job, database, environment, ofd),
-            "Procrastinate, one at a time": partial(_by_procrastinate, ofd),
-        }
-        for latency, count in PLAN:
-            for name, bring in ways.items():
-                compare(
-                    f"{name}, OFD answers in {1000 * latency:.0f} ms",
-                    [
-                        (_measure(ofd, latency, count, bring), _measure(ofd, latency, count, partial(post_all, ofd)))
-                        for _number in range(ROUNDS)
-                    ],
-                    f"{count} documents: {{:.1f}}/s, bare loop {{:.0f}}/s",
-                )
+        _install(database, environment)
+        with (
+            Odoo(database, crons=1, environment=environment) as calling,
+            Odoo(database, crons=0, options=("--load", "base,web,queue_job"), environment=environment | RUNNER) as queueing,
+        ):
+            _compare(
+                ofd,
+                {
+                    "a plain cron, a commit each": partial(_by_cron, Client(calling), ofd),
+                    "queue_job, in order": partial(_by_queue_job, Client(queueing), ofd),
+                    "Procrastinate, one at a time": partial(_by_procrastinate, ofd),
+                },
+            )
+
+
+def _compare(ofd: Emulator, ways: dict[str, Callable]):
+    for latency, count in PLAN:
+        for name, bring in ways.items():
+            compare(
+                f"{name}, OFD answers in {1000 * latency:.0f} ms",
+                [
+                    (_measure(ofd, latency, count, bring), _measure(ofd, latency, count, partial(post_all, ofd)))
+                    for _number in range(ROUNDS)
+                ],
+                f"{count} documents: {{:.1f}}/s, bare loop {{:.0f}}/s",
+            )
 
 
 def _measure(ofd: Emulator, latency: float, count: int, bring: Callable) -> float:
@@ -78,36 +87,28 @@ def _make(key: str, number: int) -> dict:
 # -- each way ----------------------------------------------------------------------------------------------------------------
 
 
-def _by_cron(database: Database, environment: dict, ofd: Emulator, documents: list[dict]):
-    _fill(database, environment, ofd, documents, "env.ref('opterp_kkt_rivals.cron').write({'active': True})")
-    with Odoo(database, crons=1, environment=environment) as host:
-        _call(database)
-        wait_until(lambda: len(ofd.accepted()) == len(documents), PATIENCE, "the cron", 0.2)
-        assert host.running
-    database.execute("UPDATE ir_cron SET active = FALSE WHERE cron_name = 'Post documents'")
-
-
-def _call(database: Database):
-    database.execute("UPDATE ir_cron SET nextcall = now() AT TIME ZONE 'UTC' WHERE cron_name = 'Post documents'")
+def _by_cron(client: Client, ofd: Emulator, documents: list[dict]):
+    client.call(MODEL, "create", _for(ofd, documents))
+    database = client.odoo.database
+    database.execute(SWITCH, True)
     database.wake_crons()
+    ofd.wait_accepted(len(documents), PATIENCE)
+    database.execute(SWITCH, False)
 
 
-def _by_queue_job(database: Database, environment: dict, ofd: Emulator, documents: list[dict]):
-    _fill(database, environment, ofd, documents, "[document.with_delay().post() for document in documents]")
-    port = {"ODOO_QUEUE_JOB_CHANNELS": "root:1,root.documents:1", "ODOO_QUEUE_JOB_HOST": "127.0.0.1"}
-    with Odoo(database, crons=0, options=("--load", "base,web,queue_job"), environment=environment | port):
-        wait_until(lambda: len(ofd.accepted()) == len(documents), PATIENCE, "queue_job", 0.2)
+def _by_queue_job(client: Client, ofd: Emulator, documents: list[dict]):
+    client.call(MODEL, "post_later", _for(ofd, documents))
+    ofd.wait_accepted(len(documents), PATIENCE)
+
+
+def _for(ofd: Emulator, documents: list[dict]) -> list[dict]:
+    return [document | {"url": ofd.url} for document in documents]
 
 
 def _by_procrastinate(ofd: Emulator, documents: list[dict]):
     with _file_of(documents) as file, _fresh_database() as dsn:
         script = [sys.executable, str(OWN / "procrastinating.py"), dsn, ofd.url, file]
         subprocess.run(script, check=True, env=os.environ | {"PYTHONPATH": str(HOME)}, stderr=subprocess.DEVNULL)
-
-
-def _fill(database: Database, environment: dict, ofd: Emulator, documents: list[dict], then: str):
-    with _file_of([document | {"url": ofd.url} for document in documents]) as file:
-        _odoo(database, environment, "shell", "--no-http", said=MAKE % {"file": file, "then": then})
 
 
 # -- what they stand on ------------------------------------------------------------------------------------------------------
@@ -139,15 +140,14 @@ def _fetch():
         marker.write_text(repr(MODULES + LIBRARIES))
 
 
-def _odoo(database: Database, environment: dict, command: str, *options: str, said: str = ""):
-    """Run an `odoo` command to its end; a failure shows its last words."""
-    log = new_file("odoo-once", ".log")
-    arguments = ["odoo", command, "-c", os.environ["ODOO_RC"], "-d", database.name, "--data-dir", str(database.data_dir)]
+def _install(database: Database, environment: dict):
+    """Install our addon for queue_job, which brings that with it; a failure shows its last words."""
+    log = new_file("rivals", ".log")
+    options = ["-c", os.environ["ODOO_RC"], "-d", database.name, "--data-dir", str(database.data_dir), "--stop-after-init"]
     with log.open("wb") as output:
         status = subprocess.run(
-            [*arguments, "--log-level", "warn", "--max-cron-threads", "0", *options],
+            ["odoo", "server", *options, "--no-http", "--log-level", "warn", "--max-cron-threads", "0", "-i", OWN_ADDON],
             env=os.environ | as_environment(database.dsn) | environment,
-            input=said.encode(),
             stdout=output,
             stderr=output,
         ).returncode

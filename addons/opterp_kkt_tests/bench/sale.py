@@ -4,10 +4,9 @@ Told twice: by the clock, as a cashier feels it, which wants a quiet machine; an
 backends, which other work on the machine hardly changes.
 """
 
-import os
 import statistics
-from pathlib import Path
 
+from bench.cost import get_seconds
 from bench.figures import tell
 from bench.shops import config_ids, two_shops
 from harness.stack import Odoo
@@ -16,8 +15,6 @@ from harness.till import Till
 ROUNDS = 4
 SALES = 60  # of each, in a round
 WARM_UP = 20
-BACKENDS = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'odoo-%%'"
-TICK = os.sysconf("SC_CLK_TCK")
 
 
 def main():
@@ -40,21 +37,10 @@ def _measure(hosts: tuple[Odoo, Odoo], tills: list[Till]) -> tuple[list[float], 
     """Of each host: median ms until a sale is answered, and ms of processor time per sale."""
     for till in tills:
         till.seconds.clear()
-    before = [seconds_worked(host) for host in hosts]
+    before = [get_seconds(host) for host in hosts]
     _sell_in_turns(tills, SALES)
-    worked = [1000 * (seconds_worked(host) - start) / SALES for host, start in zip(hosts, before, strict=True)]
+    worked = [1000 * (get_seconds(host) - start) / SALES for host, start in zip(hosts, before, strict=True)]
     return [1000 * statistics.median(till.seconds) for till in tills], worked
-
-
-def seconds_worked(host: Odoo) -> float:
-    """Seconds of processor time of a host and its backends so far."""
-    return sum(_processor_seconds(pid) for pid in (host.pid, *(row["pid"] for row in host.database.query(BACKENDS))))
-
-
-def _processor_seconds(pid: int) -> float:
-    """User and system time of a process, from the fields 14 and 15 of its `stat` (proc(5))."""
-    user, system = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
-    return (int(user) + int(system)) / TICK
 
 
 def _sell_in_turns(tills: list[Till], times: int):

@@ -1,13 +1,12 @@
-"""What a shift costs: sessions opened and closed with and without the addon, and a closing after much and after long.
+"""What a shift costs: sessions opened and closed with and without the addon, and a closing after much.
 
 Processor time of Odoo and its PostgreSQL backends, as in `sale`: other work on the machine hardly changes it.
 """
 
 import json
-import os
 
+from bench.cost import get_seconds
 from bench.figures import tell
-from bench.sale import seconds_worked
 from bench.shops import config_ids, two_shops
 from harness.hands import Person
 from harness.stack import Odoo
@@ -16,7 +15,6 @@ from harness.till import Till
 ROUNDS = 12
 CLOSINGS = 12
 RECEIPTS = 1000  # in the shift that is closed
-HISTORY = int(os.environ.get("KKT_BENCH_HISTORY", "1000000"))  # delivered documents of earlier shifts
 COPY_RECEIPTS = """
     INSERT INTO kkt_receipt ({names})
     SELECT {values} FROM kkt_receipt r JOIN kkt_register g ON g.id = r.register_id, generate_series(1, {count}) number
@@ -32,7 +30,6 @@ ANOTHER = {
     "queue_number": "g.last_queue_number + number",
 }
 IN_THE_SHIFT: dict[str, str] = {}
-IN_HISTORY = {"state": "'delivered'", "delivered_at": "now()", "payload": "'{}'"}
 GO_ON_AFTER = """
     UPDATE kkt_register SET last_fd_number = last_fd_number + {count}, last_queue_number = last_queue_number + {count}
      WHERE id = {register}
@@ -51,10 +48,10 @@ def _compare_sessions(hosts: tuple[Odoo, Odoo]):
     spent = [0.0, 0.0]
     for number in range(ROUNDS + 1):
         for which, host in enumerate(hosts) if number % 2 else reversed(list(enumerate(hosts))):
-            before = seconds_worked(host)
+            before = get_seconds(host)
             till = Till(host, config_ids(host)[0])
             till.close()
-            spent[which] += seconds_worked(host) - before if number else 0
+            spent[which] += get_seconds(host) - before if number else 0
     _tell("a session opened and closed", spent[0], spent[1], ROUNDS, unit=" × core")
 
 
@@ -75,9 +72,6 @@ def _close_shifts(host: Odoo):
     empty = _close_some(till, person, 1)
     full = _close_some(till, person, RECEIPTS)
     _tell(f"a shift of {RECEIPTS} receipts closed", empty, full, CLOSINGS, unit=" × one of 1 receipt")
-    copy_documents(host, HISTORY, IN_HISTORY)
-    late = _close_some(till, person, 1)
-    _tell(f"a shift closed after {HISTORY} documents", empty, late, CLOSINGS, unit=" × in the first year", most=1.1)
 
 
 def _close_some(till: Till, person: Person, receipts: int) -> float:
@@ -88,9 +82,9 @@ def _close_some(till: Till, person: Person, receipts: int) -> float:
         if receipts > 1:
             copy_documents(till.odoo, receipts - 1, IN_THE_SHIFT)
         register = till.odoo.database.query(LAST_RECEIPT)[0]["register_id"]
-        before = seconds_worked(till.odoo)
+        before = get_seconds(till.odoo)
         person.close_shift(register)
-        spent += seconds_worked(till.odoo) - before
+        spent += get_seconds(till.odoo) - before
     return spent
 
 

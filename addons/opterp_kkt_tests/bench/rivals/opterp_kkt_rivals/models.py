@@ -23,6 +23,11 @@ class Document(models.Model):
         self.state = 'delivered'
 
     @api.model
+    def post_later(self, documents):
+        for document in self.create(documents):
+            document.with_delay().post()
+
+    @api.model
     def _cron_post(self):
         for document in self.search([('state', '=', 'pending')]):
             document.post()
