@@ -12,7 +12,8 @@ from harness.stack import Redis, environment_dsn
 from opterp_kkt.core import breaker, hlc
 from opterp_kkt.delivery.guard import Guard
 from opterp_kkt.delivery.lease import Lease, connect
-from opterp_kkt.transports import Endpoint, open_transport
+from opterp_kkt.transports import Endpoint
+from opterp_kkt.transports.exchange import Exchange
 
 STATEMENTS = 3000
 PAGES = 200
@@ -66,11 +67,11 @@ def _measure_lease():
 
 
 def _measure_pages():
-    transport = open_transport("http", Endpoint("http://localhost:1"))
+    exchange = Exchange(Endpoint("http://localhost:1"), [], "")
     plain = ("<p>Bad gateway</p>" * LENGTH)[:LENGTH]
     for part in ("<", "<style>", "<a", "</"):
         page = (part * LENGTH)[:LENGTH]
-        usual, worst = _medians(PAGES, lambda: transport._printable(plain), lambda page=page: transport._printable(page))
+        usual, worst = _medians(PAGES, lambda: exchange._printable(plain), lambda page=page: exchange._printable(page))
         detail = f"{1e3 * worst:.1f} ms, a usual one {1e3 * usual:.1f} ms"
         tell(f"a proxy's page of `{part}` read", worst / usual, unit=" × a usual page", detail=detail)
 
