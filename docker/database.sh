@@ -92,6 +92,16 @@ build_scripts_for_tests() { # database
 	END
 }
 
+# Else each class of tests makes it.
+make_company_for_tests() { # database
+    run_in_shell "$1" "the tests' company could not be made" <<-'END'
+		from odoo.addons.opterp_kkt_tests.tests.common import KktSaleCommon
+		KktSaleCommon.env = env
+		env.user.company_ids -= KktSaleCommon._create_shop_company()
+		env.cr.commit()
+	END
+}
+
 make_template() {
     prepare_base
     say "making the demo shop"
@@ -161,7 +171,7 @@ prepare_base() {
 # --- databases for Odoo's tests ------------------------------------------------------------------------------
 
 tested_version() {
-    { addon_version && find addons/opterp_kkt_tests/{__init__.py,__manifest__.py,models} -name '*.py' -print0 |
+    { addon_version && find addons/opterp_kkt_tests/{__init__.py,__manifest__.py,models,tests/common.py} -name '*.py' -print0 |
         LC_ALL=C sort -z | xargs -0 sha256sum; } | sha256sum | cut -c1-16
 }
 
@@ -176,6 +186,7 @@ prepare_tested() { # database, modules beside ours
         say "installing the addons, to copy databases for their tests from${2:+ (beside $2)}"
         copy "$base" "$1"
         odoo_once "$1" -i "opterp_kkt_tests${2:+,$2}"
+        make_company_for_tests "$1"
         [ -n "$2" ] || build_scripts_for_tests "$1"
         set_version "$1" "$wanted"
     fi
