@@ -4,7 +4,7 @@ import statistics
 import time
 
 import requests
-from bench.figures import tell
+from bench.figures import AGAINST_BARE, tell
 from harness.shop import Shop
 from harness.stack import Emulator
 
@@ -18,7 +18,7 @@ def compare(what: str, rounds: list[tuple[float, float]], detail: str, **facts):
     """
     medians = (statistics.median(column) for column in zip(*rounds, strict=True))
     ratios = (rate / bare for rate, bare in rounds)
-    tell(what, *ratios, unit=" × a bare loop", detail=detail.format(*medians), **facts)
+    tell(what, *ratios, unit=AGAINST_BARE, detail=detail.format(*medians), **facts)
 
 
 def be_slow(ofd: Emulator, latency: float):

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+AGAINST_BARE = " × a bare loop"
+
 
 @dataclass(frozen=True)
 class Figure:

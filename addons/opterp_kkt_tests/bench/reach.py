@@ -50,7 +50,7 @@ def _tell(how: str, found: list[tuple[float, float]], right: float = 1.0, unit: 
     detail = (
         f"{len(found)} sales: p50 {p50:.2f} s, p95 {p95:.2f} s; the till is answered after {statistics.median(answered):.2f} s"
     )
-    tell(f"a sale's call to its request at the OFD, {how}", p50 / right, unit=unit, detail=detail, **facts)
+    tell(f"sale to OFD, {how}", p50 / right, unit=unit, detail=detail, **facts)
 
 
 def _sell(shop: Shop, till: Till) -> tuple[float, float]:
