@@ -35,7 +35,7 @@ class KktCommon:
 
     @classmethod
     def _create_shop_company(cls):
-        """The company of all tests. `docker/database.sh tested` has it made once; the currency is that before anything is booked."""
+        """The company of all tests, made once by `docker/database.sh tested`. The currency is set before anything is booked."""
         roubles = cls._enable_currency('RUB')
         return cls._create_company(name=COMPANY, currency_id=roubles.id, vat='7700123459')  # nobody's valid INN
 
