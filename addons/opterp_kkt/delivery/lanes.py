@@ -5,7 +5,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from queue import Empty, SimpleQueue
-from threading import Thread
+from threading import Thread, current_thread
 from time import monotonic
 
 import psycopg2
@@ -108,7 +108,9 @@ class Lanes:
                 return
             if not self._is_second_probe(queue):
                 self._at_work[queue.register_id] = queue
-                Thread(target=self._serve, args=(queue, until), daemon=True, name="opterp_kkt lane").start()
+                lane = Thread(target=self._serve, args=(queue, until), daemon=True, name="opterp_kkt lane")
+                lane.dbname = getattr(current_thread(), "dbname", "?")  # Odoo's log names the database by it
+                lane.start()
 
     def _is_second_probe(self, queue: Queue) -> bool:
         return queue.breaker.state != breaker.CLOSED and any(

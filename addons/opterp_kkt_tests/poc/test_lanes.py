@@ -74,6 +74,8 @@ def test_one_probe_of_many_lanes(report, shop):
         breaker.wait_for("closed")
         shop.settle()
         assert judge.one_probe_at_a_time(shop.ofd.history(), breaker.events()) == []
+        said = [line for line in shop.hosts[0].log.read_text().splitlines() if "opterp_kkt.delivery" in line]
+        assert said and all(f" {shop.database.name} " in line for line in said), "the log does not name the database"
         story.figure(f"{len(breaker.events())} transitions, one probe at a time")
 
 
