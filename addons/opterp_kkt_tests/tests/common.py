@@ -26,6 +26,8 @@ class KktCommon:
     `_create_register` gives a point of sale an emulated register, whose OFD nobody calls.
     """
 
+    test_cursor_lock_timeout = 200  # s that requests wait for each other, ten times Odoo's: a machine may be busy
+
     @classmethod
     def setup_independent_company(cls, **kwargs):
         # OVERRIDE 'account': to make one, with its chart of accounts, takes longer than all else of a class's set-up
