@@ -61,6 +61,7 @@ class Lanes:
             self._attend(NAP_SECONDS)
         for worker in (self._scanner, *self._idle):
             worker.close()
+        self._news.publish_all()
 
     def run(self, until: float) -> float | None:
         """Deliver what is due, again and again, until that moment of the monotonic clock or until nothing is due soon.
@@ -72,7 +73,6 @@ class Lanes:
             if len(self._at_work) < self._number and monotonic() < until:
                 due_in = self._hand_out(until)
             if not self._at_work and (due_in is None or due_in > STAY_SECONDS or monotonic() >= until):
-                self._news.publish_all()
                 return due_in
             self._attend(min(max(NAP_SECONDS if due_in is None else due_in, SHORTEST_NAP), NAP_SECONDS, self._news.due_in))
             self._news.publish()

@@ -74,10 +74,10 @@ class News:
     def publish_all(self) -> None:
         """The same, with what has to wait. Nothing is owned meanwhile."""
         self.publish()
-        now = monotonic()
-        waits = [_get_wait(register, now) for register in self.changed] + [self.due_in] * bool(self._due)
-        if waits:
-            sleep(max(waits))
+        while self.changed or self._due:
+            now = monotonic()
+            waits = [_get_wait(register, now) for register in self.changed] or [self.due_in]
+            sleep(max(0.0, *waits))
             self.publish()
 
 

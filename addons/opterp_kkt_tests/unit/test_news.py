@@ -17,6 +17,8 @@ class Clock:
         return self.now
 
     def sleep(self, seconds):
+        if seconds < 0:
+            raise ValueError("sleep length must be non-negative")
         self.now += seconds
 
 
@@ -123,6 +125,25 @@ def test_at_the_end_nothing_of_a_thread_stays_untold(it, lanes, told):
         it.publish()
     it.publish_all()
     assert told == [[0], [1]]
+
+
+def test_at_the_end_what_has_waited_for_its_second_waits_for_the_others_pause_too(it, lanes, told, clock):
+    change(it, 1)
+    clock.sleep(0.9 * PACE_SECONDS)
+    change(lanes[0], 0)
+    it.note_change([1])
+    it.publish_all()
+    assert told == [[1], [0], [1]]
+
+
+def test_at_the_end_time_may_pass_between_two_looks_at_the_clock(it, told, clock, monkeypatch):
+    change(it, 1)
+    clock.sleep(PACE_SECONDS + 0.01)
+    moments = iter([clock.now - 0.02])
+    monkeypatch.setattr(news, "monotonic", lambda: next(moments, clock.now))
+    it.note_change([1])
+    it.publish_all()
+    assert told == [[1], [1]]
 
 
 def test_a_thread_has_people_told(it, lanes, told):
