@@ -171,7 +171,7 @@ prepare_base() {
 # --- databases for Odoo's tests ------------------------------------------------------------------------------
 
 tested_version() {
-    { addon_version && find addons/opterp_kkt_tests/{__init__.py,__manifest__.py,models,tests/common.py} -name '*.py' -print0 |
+    { addon_version && find addons/opterp_kkt_tests/{__init__.py,__manifest__.py,models} -name '*.py' -print0 |
         LC_ALL=C sort -z | xargs -0 sha256sum; } | sha256sum | cut -c1-16
 }
 
@@ -181,7 +181,7 @@ prepare_tested() { # database, modules beside ours
     exec 7>.run/tested.lock
     flock 7
     prepare_base
-    wanted="$(tested_version) $(version_of "$base")"
+    wanted="$(tested_version) $(sha256sum <addons/opterp_kkt_tests/tests/common.py | cut -c1-16) $(version_of "$base")"
     if [ "$wanted" != "$(version_of "$1")" ]; then
         say "installing the addons, to copy databases for their tests from${2:+ (beside $2)}"
         copy "$base" "$1"

@@ -31,7 +31,7 @@ class Side:
     def __init__(self, shop: Shop, documents: int):
         self.backlog = Backlog(shop)
         self.host, self.till, self.admin = self.backlog.host, self.backlog.till, self.backlog.admin
-        self.admin.call("kkt.register", "action_close_shift", [self.backlog.register])  # whose documents nobody counts any more
+        self._close_shift()  # whose documents nobody counts any more
         copy_documents(self.host, documents, YEARS)
 
     def drain(self) -> float:
@@ -58,9 +58,10 @@ class Side:
         return _time(lambda: requests.get(f"{self.host.url}/kkt/health", timeout=60))
 
     def close_shift(self) -> float:
-        return _time(
-            lambda: self.admin.call("kkt.register", "action_close_shift", [self.backlog.register]), CLOSINGS, self.till.sell
-        )
+        return _time(self._close_shift, CLOSINGS, self.till.sell)
+
+    def _close_shift(self):
+        self.admin.call("kkt.register", "action_close_shift", [self.backlog.register])
 
 
 DONE = {

@@ -59,11 +59,12 @@ def _sell(shop: Shop, till: Till) -> tuple[float, float]:
     receipt = till.sell()["kkt_receipt_ids"][0]
     answered = time.time()
     key = shop.database.value(KEY, receipt)
-    wait_until(lambda: _get_arrivals(shop, key), PATIENCE, "the document at the OFD", 0.1)
-    return answered - began, _get_arrivals(shop, key)[0] / 1000 - began
+    [arrived] = wait_until(lambda: _get_arrivals(shop, key), PATIENCE, "the document at the OFD", 0.1)
+    return answered - began, arrived / 1000 - began
 
 
-def _get_arrivals(shop: Shop, key: str) -> list[int]:
+def _get_arrivals(shop: Shop, key: str) -> list[float]:
+    """When an OFD took it, in ms since 1970; it takes each key once."""
     return [entry["arrived"] for entry in shop.ofd.accepted() if entry["key"] == key]
 
 

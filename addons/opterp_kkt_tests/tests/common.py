@@ -29,7 +29,7 @@ class KktCommon:
     test_cursor_lock_timeout = 200  # s that requests wait for each other, ten times Odoo's: a machine may be busy
 
     @classmethod
-    def setup_independent_company(cls, **kwargs):
+    def setup_independent_company(cls):
         # OVERRIDE 'account': to make one, with its chart of accounts, takes longer than all else of a class's set-up
         company = cls.env['res.company'].sudo().search([('name', '=', COMPANY)]).sudo(False) or cls._create_shop_company()
         cls.env.user.company_ids = [Command.link(company.id)]

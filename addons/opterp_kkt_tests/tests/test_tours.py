@@ -30,7 +30,7 @@ def till_stamp(order):
 class PatientBrowser:
     """Gives the browser ten times as long as Odoo does: a busy machine is no failure."""
 
-    test_cursor_lock_timeout = 200  # s that its requests wait for each other
+    test_cursor_lock_timeout = KktCommon.test_cursor_lock_timeout
 
     @classmethod
     def setUpClass(cls):
