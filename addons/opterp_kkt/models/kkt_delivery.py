@@ -9,6 +9,7 @@ from time import monotonic
 
 from odoo import api, fields, models
 from odoo.exceptions import UserError
+from odoo.service import server as service
 from odoo.sql_db import connection_info_for, db_connect
 from odoo.tools import config
 
@@ -46,6 +47,7 @@ INFRASTRUCTURE = {'redis_url': 'redis://localhost:6379/0', 'metrics_token': None
 CALL_SECONDS = 0.05  # from a commit to the call of the crons: the sale is answered first
 START_SECONDS = 3.0  # that a server needs from the end of its loading until its crons listen
 _notifiers = {}  # by process: a child must not use what it inherits
+_left_to_a_worker = set()  # databases whose crons are called once a worker is there
 
 # The delivery crons are all that do this, however many, whoever made them. A trigger's time is PostgreSQL's: a host's clock may
 # be wrong. One that is just being deleted is passed over: nobody waits for an administrator.
@@ -121,9 +123,7 @@ class KktDelivery(models.Model):
         cr.execute("SELECT 1 FROM kkt_receipt WHERE state IN ('pending', 'sending') LIMIT 1")
         if cr.rowcount:
             self._wake()
-            start = Timer(START_SECONDS, _call_crons, [cr.dbname])
-            start.daemon = True
-            start.start()
+            _call_crons(cr.dbname, START_SECONDS)
 
     # -- who calls ---------------------------------------------------------------------------------------------------------
 
@@ -287,12 +287,42 @@ class KktDelivery(models.Model):
         return getattr(Settings, name)
 
 
-def _call_crons(dbname):
-    """Wake the crons without this transaction, and without Odoo's pool, which keeps no connection to `postgres`."""
-    notifier = _notifiers.get(os.getpid())
-    if notifier is None:
-        notifier = _notifiers.setdefault(os.getpid(), Notifier(connection_info_for('postgres')[1], _make_due, CALL_SECONDS))
-    notifier.call(dbname)
+def _call_crons(dbname, seconds=0):
+    """Wake the crons, at once or in some seconds, without this transaction, and without Odoo's pool, which keeps no connection
+    to `postgres`.
+    """
+    if _forks_workers():
+        _left_to_a_worker.add(dbname)
+    elif seconds:
+        timer = Timer(seconds, _call_crons, [dbname])
+        timer.daemon = True
+        timer.start()
+    else:
+        _get_notifier().call(dbname)
+
+
+def _get_notifier():
+    with suppress(KeyError):
+        return _notifiers[os.getpid()]
+    return _notifiers.setdefault(os.getpid(), Notifier(connection_info_for('postgres')[1], _make_due, CALL_SECONDS))
+
+
+def _forks_workers():
+    """Whether this is the process of a server with workers that forks them, at its start and whenever one has ended.
+
+    It has no thread and no connection of ours: a worker forked while a thread opened a connection would wait for the pool's lock
+    until it is killed, and workers that inherit one connection would read each other's answers.
+    """
+    return isinstance(service.server, service.PreforkServer) and service.server.pid == os.getpid()
+
+
+def _call_what_was_left():
+    """In the worker that was forked first."""
+    while _left_to_a_worker:
+        _call_crons(_left_to_a_worker.pop(), START_SECONDS)
+
+
+os.register_at_fork(after_in_parent=_left_to_a_worker.clear, after_in_child=_call_what_was_left)
 
 
 def _make_due(dbname):
