@@ -4,6 +4,7 @@ from odoo.exceptions import AccessError
 from odoo.tests import HttpCase, tagged
 
 from .test_health import HealthCommon
+from .test_tours import PatientBrowser
 
 STATEMENTS = 40  # of one look, whatever there is
 
@@ -132,11 +133,11 @@ class TestDashboard(HealthCommon):
 
 
 @tagged('post_install', '-at_install')
-class TestDashboardInBrowser(HealthCommon, HttpCase):
+class TestDashboardInBrowser(PatientBrowser, HealthCommon, HttpCase):
     """The page, and what is behind its figures."""
 
     def test_figures_lead_to_their_records(self):
         user = self._create_user('dashboard_tour', 'opterp_kkt.group_fiscal_admin', password='dashboard_tour')
         self.assertTrue(user.has_group('point_of_sale.group_pos_manager'))
-        self._wait(minutes=30)
+        self._wait(hours=5)
         self.start_tour('/odoo/action-opterp_kkt.kkt_dashboard_action', 'KktDashboardTour', login='dashboard_tour')

@@ -4,7 +4,7 @@ registry.category("web_tour.tours").add("KktDashboardTour", {
     steps: () => [
         {
             content: "what waits is told, and that it has waited for too long",
-            trigger: ".kkt-sums .card:contains('waiting, the oldest for 30 min')",
+            trigger: ".kkt-sums .card:contains('waiting, the oldest for 5 h')",
         },
         {
             content: "the breaker's band says its state in words",
