@@ -5,7 +5,12 @@ import harness.product  # noqa: F401  (tests import the product's package withou
 import pytest
 import requests.adapters
 from harness.stack import Emulator, Postgres, Redis
+from hypothesis import HealthCheck, settings
 from unit.transport_peer import TOKEN
+
+# A busy machine is no failure: no example has a deadline, and none is too slow to make.
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
 
 @pytest.fixture
