@@ -159,6 +159,11 @@ class KktSaleCommon(KktCommon, TestPoSCommon):
             self.env.cr.execute(f"UPDATE {records._table} SET {name} = %s WHERE id = ANY(%s)", [value, records.ids])
         self.env.invalidate_all()
 
+    def _get_clock(self):
+        """PostgreSQL's time; a class's transaction, whose time `cr.now()` is, may have begun minutes ago."""
+        self.env.cr.execute("SELECT clock_timestamp() AT TIME ZONE 'UTC'")
+        return self.env.cr.fetchone()[0]
+
     def _create_second_shop(self):
         """Another point of sale with a register of its own; only cards are taken there."""
         config = self.env['pos.config'].create({'name': "Second Shop", 'payment_method_ids': self.bank_pm1.ids})

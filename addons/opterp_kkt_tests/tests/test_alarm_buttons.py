@@ -59,8 +59,7 @@ class TestAlarmButtons(WatchCommon):
     def test_deliver_now_says_why_nothing_went_and_when_the_next_try_is(self):
         receipt = self._sell([(self.frame, 1)]).kkt_receipt_ids
         self.assertEqual(self._deliver_in_vain(self.register), "Still waiting: 1.", "nothing stands in the way")
-        self.env.cr.execute("SELECT clock_timestamp() AT TIME ZONE 'UTC'")  # this transaction may be minutes old
-        [now] = self.env.cr.fetchone()
+        now = self._get_clock()
         self._write_sql(receipt, next_attempt_at=now + timedelta(seconds=50), attempts=1, last_outcome='unknown')
         self.assertRegex(self._deliver_in_vain(self.register), r"The last try did not succeed\..* Next try in [0-9]+ s\.$")
         self._write_sql(self.breaker, state='open', opened_at=now, retry_at=now + timedelta(seconds=50))

@@ -127,7 +127,7 @@ def line():
 @example(409, {}, b"\xff" * 70_000)
 @example(200, {"Content_Type": "text/html"}, ACK)
 @example(200, {}, ACK + b" " * BODY_LIMIT)
-@settings(max_examples=EXAMPLES, deadline=None)
+@settings(max_examples=EXAMPLES)
 def test_a_whole_answer_is_read_by_the_table(line, status, fields, body):
     transport, peer = line
     answer_with = says(status, body, **{name: value.encode().decode("latin-1") for name, value in fields.items()})
@@ -162,7 +162,7 @@ chunked = st.builds(
 
 
 @given(start=starts, frame=framed, body=bodies | chunked, keep=st.floats(0, 1), parts=st.integers(1, 3))
-@settings(max_examples=EXAMPLES, deadline=None)
+@settings(max_examples=EXAMPLES)
 def test_a_broken_answer_is_never_a_verdict_that_was_not_given(line, start, frame, body, keep, parts):
     transport, peer = line
     frame = frame.replace(b"%d", b"%d" % len(body))
@@ -186,7 +186,7 @@ def test_a_broken_answer_is_never_a_verdict_that_was_not_given(line, start, fram
         lambda status, body: b"HTTP/1.1 %d X\r\nContent-Length: %d\r\n\r\n" % (status, len(body)) + body, statuses, bodies
     ),
 )
-@settings(max_examples=EXAMPLES, deadline=None)
+@settings(max_examples=EXAMPLES)
 def test_what_is_said_unasked_is_no_answer_to_the_next_document(line, status, more):
     transport, peer = line
 

@@ -349,4 +349,4 @@ class AnyHistory(RuleBasedStateMachine):
 
 
 TestAnyHistory = AnyHistory.TestCase
-TestAnyHistory.settings = settings(max_examples=100, stateful_step_count=80, deadline=None, database=None)
+TestAnyHistory.settings = settings(max_examples=100, stateful_step_count=80, database=None)

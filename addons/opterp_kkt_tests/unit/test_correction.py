@@ -252,7 +252,7 @@ def test_a_base_without_a_day_is_missed():
 # -- there and back, and on paper ----------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=BASKETS, deadline=None, database=None)
+@settings(max_examples=BASKETS, database=None)
 @given(baskets(), st.dates(date(2026, 1, 1), TODAY), st.booleans(), st.integers(0, 2**32 - 1))
 def test_reverse_of_any_receipt(basket, day, by_order, sign):
     """Sums, rates and payments are those of the receipt, and the binary keeps all of it."""
@@ -264,7 +264,7 @@ def test_reverse_of_any_receipt(basket, day, by_order, sign):
     assert tlv.decode(tlv.encode(fit_texts(reverse))) == reverse
 
 
-@settings(max_examples=BASKETS, deadline=None, database=None)
+@settings(max_examples=BASKETS, database=None)
 @given(baskets(), st.dates(date(2026, 1, 1), TODAY))
 def test_right_one_of_any_receipt(basket, day):
     """What a receipt states, typed in again, is stated again."""

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from opterp_kkt.drivers import Emulator, Numbers
 
 BASKETS = 10_000 if os.environ.get("SLOW") else 200
-QUICK = settings(max_examples=200, deadline=None, database=None)
+QUICK = settings(max_examples=200, database=None)
 KOPECKS = st.integers(0, 10**9)
 
 
@@ -301,7 +301,7 @@ def baskets(draw):
     return lines + [item(-discount)] * bool(discount), paid, total
 
 
-@settings(max_examples=BASKETS, deadline=None, database=None)
+@settings(max_examples=BASKETS, database=None)
 @given(baskets())
 def test_any_basket(basket):
     items, paid, total = basket

@@ -10,7 +10,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, rule
 
 HOUR = 3_600_000
 TEN = 1_790_000_000_000 - 1_790_000_000_000 % (24 * HOUR) + 10 * HOUR  # 10:00:00 UTC of a day in 2026
-SMALL = settings(max_examples=200, deadline=None, database=None)
+SMALL = settings(max_examples=200, database=None)
 
 # (now, stamp received or None for a send event) -> (local_time, logical_counter)
 KULKARNI = [
@@ -338,4 +338,4 @@ class SkewedNodes(RuleBasedStateMachine):
 
 
 TestSkewedNodes = SkewedNodes.TestCase
-TestSkewedNodes.settings = settings(max_examples=60, stateful_step_count=40, deadline=None, database=None)
+TestSkewedNodes.settings = settings(max_examples=60, stateful_step_count=40, database=None)

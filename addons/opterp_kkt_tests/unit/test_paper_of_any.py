@@ -74,7 +74,7 @@ def shown_totals(d):
     ]
 
 
-@settings(max_examples=BASKETS, deadline=None, database=None)
+@settings(max_examples=BASKETS, database=None)
 @given(
     baskets().filter(lambda basket: not basket[1].get("credit")),
     st.lists(names, min_size=9, max_size=9),

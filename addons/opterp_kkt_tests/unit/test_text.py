@@ -33,7 +33,7 @@ def test_cut_after_replacing():
     assert fit("abc def", 4) == "abc"
 
 
-@settings(max_examples=1000, deadline=None, database=None)
+@settings(max_examples=1000, database=None)
 @given(st.text(max_size=40) | st.text("«»—…×₽ \xa0éё№A", max_size=40), st.integers(0, 20))
 def test_always_fits_and_stays(text, length):
     fitted = fit(text, length)

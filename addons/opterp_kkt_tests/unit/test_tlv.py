@@ -187,7 +187,7 @@ def test_what_can_not_be_read(data):
         tlv.decode(bytes.fromhex(data))
 
 
-@settings(max_examples=EXAMPLES, deadline=None, database=None)
+@settings(max_examples=EXAMPLES, database=None)
 @given(st.binary(max_size=80))
 def test_any_bytes_are_read_or_refused(data):
     for whole in (data, b"\x03\x00" + len(data).to_bytes(2, "little") + data):
@@ -242,7 +242,7 @@ def fits(document):
         return False
 
 
-@settings(max_examples=EXAMPLES, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=EXAMPLES, database=None, suppress_health_check=list(HealthCheck))
 @given(documents.filter(fits))
 def test_documents_there_and_back(document):
     data = tlv.encode(document)

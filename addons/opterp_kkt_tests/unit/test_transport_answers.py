@@ -308,7 +308,7 @@ def anything():
 
 
 @given(head=heads | st.binary(max_size=80), body=bodies)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_anything_at_all_gives_an_answer(anything, head, body):
     transport, peer = anything
     peer.acts = [sends(head + body)]
