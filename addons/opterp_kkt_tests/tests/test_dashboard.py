@@ -147,5 +147,5 @@ class TestDashboardInBrowser(PatientBrowser, DashboardCommon, HttpCase):
     def test_figures_lead_to_their_records(self):
         user = self._create_user('dashboard_tour', 'opterp_kkt.group_fiscal_admin', password='dashboard_tour')
         self.assertTrue(user.has_group('point_of_sale.group_pos_manager'))
-        self._wait(minutes=30)
+        self._wait(hours=40)  # to the nearest hour, however long the page takes
         self.start_tour('/odoo/action-opterp_kkt.kkt_dashboard_action', 'KktDashboardTour', login='dashboard_tour')

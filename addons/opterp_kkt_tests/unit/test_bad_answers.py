@@ -12,10 +12,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from opterp_kkt.transports import MESSAGE_LENGTH, Answer, Document, Outcome
 from opterp_kkt.transports.wire import BODY_LIMIT
-from unit.transport_peer import ACK, ACKNOWLEDGEMENT, DOCUMENT, KEY, TOKEN, meeting, says, sends
+from unit.transport_peer import ACK, ACKNOWLEDGEMENT, DEADLINES, DOCUMENT, KEY, TOKEN, meeting, says, sends
 
 EXAMPLES = 3000 if os.environ.get("SLOW") else 150
-SOON = 0.4  # s: the deadline of what never ends
 SECOND = Document("the-next-one", "{}", epoch=7)
 SECOND_ACK = json.dumps(ACKNOWLEDGEMENT | {"idempotency_key": SECOND.idempotency_key}).encode()
 MEGABYTE = 1 << 20
@@ -240,13 +239,16 @@ def big(length, status=200):
     pytest.param(repeats(b"HTTP/1.1 103 Early Hints\r\n%s\r\n" % (b"Link: </a>\r\n" * 50), b""), 1, id="hints"),
 ])  # fmt: skip
 def test_an_answer_without_an_end_costs_little(act, megabytes):
-    with meeting(act, timeout=SOON) as (transport, _):
-        tracemalloc.start()
-        try:
-            answers = [transport.send(DOCUMENT), transport.lookup(DOCUMENT)]  # both come: the peer goes on until we leave
-            peak = tracemalloc.get_traced_memory()[1]
-        finally:
-            tracemalloc.stop()
+    for seconds in DEADLINES:
+        with meeting(act, timeout=seconds) as (transport, peer):
+            tracemalloc.start()
+            try:
+                answers = [transport.send(DOCUMENT), transport.lookup(DOCUMENT)]  # both come: the peer goes on until we leave
+                peak = tracemalloc.get_traced_memory()[1]
+            finally:
+                tracemalloc.stop()
+        if len(peer.requests) == 2:
+            break
     for answer in answers:
         assert_proper(answer)
         assert answer.outcome in (U, R, M) and (answer.outcome is U or answer.http_status == 422)

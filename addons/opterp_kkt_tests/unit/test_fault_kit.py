@@ -21,10 +21,10 @@ from unit import (
     test_transport_orangedata,
 )
 from unit.transport_peer import (
+    DEADLINES,
     DRIPS,
     ERROR,
     HTML,
-    SOON,
     TOKEN,
     TOKENS,
     A,
@@ -35,6 +35,7 @@ from unit.transport_peer import (
     black_hole,
     closes,
     meeting,
+    outlasting,
     public_numbers,
     resets,
     response,
@@ -155,7 +156,7 @@ def test_nobody_listens(protocol):
 
 
 def test_nobody_takes_the_connection(protocol):
-    with black_hole() as (host, port), transport_to(f"http://{host}:{port}", SOON, protocol=protocol) as transport:
+    with black_hole() as (host, port), transport_to(f"http://{host}:{port}", DEADLINES[0], protocol=protocol) as transport:
         assert transport.send(DIALECTS[protocol].make()).outcome is UNAVAILABLE
 
 
@@ -205,9 +206,10 @@ def test_no_word_on_the_document(protocol, act, outcome):
 def test_it_takes_too_long(protocol, act):
     dialect = DIALECTS[protocol]
     for ask in (False, True)[: 1 + dialect.asks]:
-        with meeting(*dialect.greeting, act, timeout=SOON, protocol=protocol) as (transport, _):
+        for transport, _ in outlasting(*dialect.greeting, act, protocol=protocol):
             document = replace(dialect.make(), ofd_id=UUID)
-            assert (transport.lookup(document) if ask else transport.send(dialect.make())).outcome is U
+            answer = transport.lookup(document) if ask else transport.send(dialect.make())
+        assert answer.outcome is U
 
 
 def test_a_kept_connection_that_was_closed(protocol):
@@ -256,9 +258,12 @@ def test_it_is_taken_once(receiver, protocol, order):
         transport.check()  # so that all of them are known to it
     if order:
         receiver.mode(**order)
-    timeout = SOON if order.get("mode") in ("drip", "slow", "hang") else 60
-    with open_to(receiver, protocol, timeout=timeout) as transport:
-        outcomes, document = deliver(transport, DIALECTS[protocol].make())
+    document, impatient = DIALECTS[protocol].make(), order.get("mode") in ("drip", "slow", "hang")
+    if impatient:  # until none of them is left
+        with open_to(receiver, protocol, timeout=DEADLINES[0]) as transport:
+            _, document = deliver(transport, document)
+    with open_to(receiver, protocol) as transport:
+        outcomes, document = deliver(transport, document, doubt=impatient)
         assert outcomes[-1] is A, outcomes
         again, _ = deliver(transport, document, most=3)
         assert again[-1] is A, "once more, and it is the same one"

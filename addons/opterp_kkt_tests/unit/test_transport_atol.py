@@ -19,11 +19,11 @@ from opterp_kkt.transports.atol_task import to_roubles
 from opterp_kkt.transports.atol_web import get_uuid
 from unit.test_drivers import BODY
 from unit.transport_peer import (
+    DEADLINES,
     DRIPS,
     ERROR,
     HTML,
     KEY,
-    SOON,
     TOKEN,
     A,
     M,
@@ -35,6 +35,7 @@ from unit.transport_peer import (
     fiscalised,
     hangs,
     meeting,
+    outlasting,
     resets,
     says,
     sends,
@@ -152,8 +153,12 @@ def test_a_report_has_no_qr_code(register):
 @pytest.mark.parametrize("mode", ["drop", "slow", "drip"])
 def test_a_lost_answer_leads_to_no_second_receipt(register, mode):
     register.mode(mode, count=1, **({} if mode == "drop" else {"seconds": 30}))
-    with transport_to(register.url, SOON, protocol="atol_web") as transport:
-        assert transport.send(SALE).outcome is U
+    for seconds in DEADLINES:
+        with transport_to(register.url, seconds, protocol="atol_web") as transport:
+            lost = transport.send(SALE)
+        if lost.outcome is not Outcome.UNAVAILABLE:  # or it was not sent
+            break
+    assert lost.outcome is U
     with counter(register) as transport:
         again = transport.send(SALE) if mode != "slow" else transport.lookup(SALE)
         assert again.outcome is (A if mode != "slow" else ABSENT)
@@ -356,22 +361,25 @@ def test_an_answer_to_a_question(act, outcome, numbered):
 
 @pytest.mark.parametrize("act", DRIPS)
 def test_all_questions_together_have_one_deadline(act):
-    with meeting(act, timeout=SOON, protocol="atol_web") as (transport, peer):
-        assert transport.send(SALE).outcome is U
-        assert transport.lookup(SALE).outcome is U
-        assert len(peer.requests) == 2
+    for name in ("send", "lookup"):
+        for transport, peer in outlasting(act, protocol="atol_web"):
+            answer, asked = getattr(transport, name)(SALE), peer.requests
+        assert (answer.outcome, len(asked)) == (U, 1)
 
 
 def test_many_tries_share_the_deadline():
     """Each answer takes more than half of it."""
 
     def late(act):
-        return lambda connection: time.sleep(0.6 * SOON) or act(connection)
+        return lambda connection: time.sleep(0.6 * seconds) or act(connection)
 
     known, over = late(says(409, ERROR)), late(results({"status": "error", "errorCode": 44}))
-    with meeting(known, over, known, timeout=SOON, protocol="atol_web") as (transport, peer):
-        assert transport.send(SALE).outcome is U
-        assert len(peer.requests) <= 2
+    for seconds in DEADLINES:
+        with meeting(known, over, known, timeout=seconds, protocol="atol_web") as (transport, peer):
+            answer = transport.send(SALE)
+        if peer.requests:
+            break
+    assert answer.outcome is U and len(peer.requests) <= 2
 
 
 def test_nobody_there():

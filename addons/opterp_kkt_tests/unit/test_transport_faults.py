@@ -9,12 +9,12 @@ from harness.processes import free_port
 from opterp_kkt.transports import Document, Outcome
 from unit.transport_peer import (
     ACK,
+    DEADLINES,
     DOCUMENT,
     DRIPS,
     HTML,
     KEY,
     PATIENCE,
-    SOON,
     A,
     Peer,
     U,
@@ -41,7 +41,7 @@ def test_connection_refused():
 
 
 def test_connect_timeout():
-    with black_hole() as (host, port), transport_to(f"http://{host}:{port}", SOON) as transport:
+    with black_hole() as (host, port), transport_to(f"http://{host}:{port}", DEADLINES[0]) as transport:
         assert_unavailable(transport, "^timed out$")  # by our deadline: the kernel would say so minutes later, in other words
 
 
@@ -57,7 +57,7 @@ def test_unknown_name(monkeypatch):
 def test_dead_name_server(monkeypatch):
     end = threading.Event()
     monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **kwargs: end.wait(PATIENCE))
-    with transport_to("http://ofd.invalid", SOON) as transport:
+    with transport_to("http://ofd.invalid", DEADLINES[0]) as transport:
         assert_unavailable(transport, "no name server answers about ofd.invalid")  # it still does not
     end.set()
 
@@ -84,10 +84,14 @@ def allowed(monkeypatch):
 
 
 def test_a_dead_address_leaves_time_for_the_next(monkeypatch, allowed):
-    with black_hole() as dead, meeting(says(200, ACK), timeout=4.0) as (transport, peer):
-        find(monkeypatch, dead, ("127.0.0.1", peer.port))
-        answer = transport.send(DOCUMENT)
-    assert answer.outcome is A and allowed[0] <= 2.0, "half of the time for the dead address, half for the other"
+    for seconds in DEADLINES:
+        allowed.clear()
+        with black_hole() as dead, meeting(says(200, ACK), timeout=10 * seconds) as (transport, peer):
+            find(monkeypatch, dead, ("127.0.0.1", peer.port))
+            answer = transport.send(DOCUMENT)
+        if peer.requests:
+            break
+    assert answer.outcome is A and allowed[0] <= 5 * seconds, "half of the time for the dead address, half for the other"
 
 
 def test_an_address_family_that_the_machine_lacks_is_passed_over(monkeypatch):
@@ -103,7 +107,7 @@ def test_tls_with_a_plain_server():
 
 
 def test_tls_handshake_that_hangs():
-    with Peer(reading=hangs) as peer, transport_to(f"https://localhost:{peer.port}", SOON) as transport:
+    with Peer(reading=hangs) as peer, transport_to(f"https://localhost:{peer.port}", DEADLINES[0]) as transport:
         assert_unavailable(transport, "timed out")
 
 
@@ -132,11 +136,15 @@ def test_a_connection_that_breaks_after_sending(act, kept):
 @pytest.mark.parametrize("act", DRIPS)
 @pytest.mark.parametrize("kept", [False, True], ids=["new connection", "kept connection"])
 def test_the_deadline_is_a_total(act, kept):
-    with meeting(*([says(200, ACK)] if kept else []), act, timeout=SOON) as (transport, _):
-        if kept:
-            transport.send(DOCUMENT)
-            time.sleep(SOON)  # an idle connection's timeout is no request's
-        answer = transport.send(DOCUMENT)
+    acts = [says(200, ACK), act] if kept else [act]
+    for seconds in DEADLINES:
+        with meeting(*acts, timeout=seconds) as (transport, peer):
+            if kept:
+                transport.send(DOCUMENT)
+                time.sleep(seconds)  # an idle connection's timeout is no request's
+            answer = transport.send(DOCUMENT)
+        if len(peer.requests) == len(acts):
+            break
     assert (answer.outcome, answer.message) == (U, "timed out"), "or the peer came to its end"
 
 
@@ -148,23 +156,30 @@ def test_the_deadline_holds_while_sending(trusted, encrypted):
         while not given_up.wait(0.05) and (part := connection.recv(16384)):
             parts.append(len(part))
 
-    with Peer(reading=reads_slowly, tls=trusted if encrypted else None) as peer:
-        with transport_to(peer.url, SOON) as transport:
+    for seconds in DEADLINES:
+        given_up.clear()
+        with Peer(reading=reads_slowly, tls=trusted if encrypted else None) as peer, transport_to(peer.url, seconds) as transport:
             answer = transport.send(Document(KEY, "x" * 30_000_000, 1))
             given_up.set()
+        if parts:
+            break
     assert answer.outcome is U and answer.message.endswith("timed out")
     assert sum(parts) < 15_000_000, "it gave up in the middle of sending"
 
 
 @pytest.mark.parametrize("encrypted", [False, True], ids=["then the answer hangs", "then the handshake hangs"])
 def test_the_time_that_connecting_took_is_gone(monkeypatch, allowed, encrypted):
-    with black_hole() as dead, Peer(hangs, reading=hangs if encrypted else None) as peer:
-        find(monkeypatch, dead, ("127.0.0.1", peer.port))
-        with transport_to(f"{'https' if encrypted else 'http'}://localhost:{peer.port}", 1.0) as transport:
-            answer = transport.send(DOCUMENT)
+    for seconds in DEADLINES:
+        allowed.clear()
+        with black_hole() as dead, Peer(hangs, reading=hangs if encrypted else None) as peer:
+            find(monkeypatch, dead, ("127.0.0.1", peer.port))
+            with transport_to(f"{'https' if encrypted else 'http'}://localhost:{peer.port}", 2 * seconds) as transport:
+                answer = transport.send(DOCUMENT)
+        if encrypted or peer.requests:
+            break
     assert answer.outcome is (Outcome.UNAVAILABLE if encrypted else U)
     dead_address, *others = allowed
-    assert others and dead_address + max(others) <= 1.0, "the dead address had its share, the other has what is left"
+    assert others and dead_address + max(others) <= 2 * seconds, "the dead address had its share, the other has what is left"
 
 
 def test_an_endless_answer_is_cut():
@@ -178,10 +193,11 @@ def test_an_endless_answer_is_cut():
 
 
 def test_each_request_has_the_whole_time_again(allowed):
-    with meeting(then(lambda _: time.sleep(SOON), says(200, ACK))) as (transport, peer):
+    late = 0.4  # s
+    with meeting(then(lambda _: time.sleep(late), says(200, ACK))) as (transport, peer):
         for _ in range(3):
             allowed.clear()
             answer = transport.send(DOCUMENT)
-            ours = answer.duration - SOON  # the most that can have gone before a socket was told
+            ours = answer.duration - late  # the most that can have gone before a socket was told
             assert answer.outcome is A and max(allowed) >= PATIENCE - ours, "less is left after the request before"
         assert peer.connections == 1

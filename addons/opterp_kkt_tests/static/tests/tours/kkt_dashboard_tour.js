@@ -3,7 +3,7 @@ import { addTour } from "@opterp_kkt_tests/../tests/tours/kkt_tours";
 addTour("KktDashboardTour", [
     {
         content: "what waits is told, and that it has waited for too long",
-        trigger: ".kkt-sums .card:contains('waiting, the oldest for 30 min')",
+        trigger: ".kkt-sums .card:contains('waiting, the oldest for 40 h')",
     },
     {
         content: "the breaker's band says its state in words",
