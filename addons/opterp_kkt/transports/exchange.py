@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 import requests
 from urllib3 import Timeout
-from urllib3.exceptions import NewConnectionError
+from urllib3.exceptions import NewConnectionError, ReadTimeoutError
 
 from .base import LONGEST_PAUSE, MESSAGE_LENGTH, Answer, Endpoint, Outcome, at_ease
 from .wire import BODY_LIMIT, Identity, Reply, open_adapter, whole_body
@@ -119,6 +119,8 @@ def read_failure(error: Exception) -> Answer:
     )
     while deeper := error.__cause__ or (None if error.__suppress_context__ else error.__context__):
         error = deeper
+    if isinstance(error, ReadTimeoutError):  # the time was over when the request was out
+        error = TimeoutError("timed out")
     told = str(error) if isinstance(error, OSError) else ""  # the system's words; those of a parser say nothing to anybody
     return Answer(
         Outcome.UNAVAILABLE if unsent else Outcome.UNKNOWN,

@@ -32,14 +32,13 @@ class _TotalTimeout:
         super().settimeout(seconds)
 
     def gettimeout(self):
-        if self._ends is None:
-            return None
-        left = self._ends - monotonic()
-        if left <= 0:
-            raise TimeoutError("timed out")
-        return left
+        # No error, ever: `ssl` asks while it takes the socket over, and would leave its descriptor with two owners, to be
+        # closed by both, the second time perhaps as another's.
+        return None if self._ends is None else max(self._ends - monotonic(), 0.001)
 
     def recv_into(self, *args):
+        if self._ends is not None and monotonic() >= self._ends:
+            raise TimeoutError("timed out")
         super().settimeout(self.gettimeout())  # pylint: disable=super-method-mismatch
         return super().recv_into(*args)
 
