@@ -11,7 +11,7 @@ STATEMENTS = 40  # of one look, whatever there is
 
 class DashboardCommon(HealthCommon):
     def _wait(self, **since):
-        # EXTENDS: by the clock that the page asks, that of its transaction, which may have begun minutes ago
+        # EXTENDS: by the clock that the figures ask here, that of the test's transaction, which may have begun minutes ago
         receipt = super()._wait(**since)
         self._set_in_sql(receipt, create_date=self.env.cr.now() - timedelta(**since))
         return receipt
