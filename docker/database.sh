@@ -92,12 +92,11 @@ build_scripts_for_tests() { # database
 	END
 }
 
-# Else each class of tests makes it.
-make_company_for_tests() { # database
-    run_in_shell "$1" "the tests' company could not be made" <<-'END'
+# Else each class of tests makes one.
+make_shop_for_tests() { # database
+    run_in_shell "$1" "the tests' shop could not be made" <<-'END'
 		from odoo.addons.opterp_kkt_tests.tests.common import KktSaleCommon
-		KktSaleCommon.env = env
-		env.user.company_ids -= KktSaleCommon._create_shop_company()
+		KktSaleCommon.store(env)
 		env.cr.commit()
 	END
 }
@@ -181,12 +180,12 @@ prepare_tested() { # database, modules beside ours
     exec 7>.run/tested.lock
     flock 7
     prepare_base
-    wanted="$(tested_version) $(sha256sum <addons/opterp_kkt_tests/tests/common.py | cut -c1-16) $(version_of "$base")"
+    wanted="$(tested_version) $(cat addons/opterp_kkt_tests/tests/{common,stored_shop}.py | sha256sum | cut -c1-16) $(version_of "$base")"
     if [ "$wanted" != "$(version_of "$1")" ]; then
         say "installing the addons, to copy databases for their tests from${2:+ (beside $2)}"
         copy "$base" "$1"
         odoo_once "$1" -i "opterp_kkt_tests${2:+,$2}"
-        make_company_for_tests "$1"
+        make_shop_for_tests "$1"
         [ -n "$2" ] || build_scripts_for_tests "$1"
         set_version "$1" "$wanted"
     fi

@@ -239,12 +239,13 @@ case "${ONLY:+only}${*}" in
     only*) steps=(only) && run_alone only ;;
     '')
         export SHORT=1
-        start_lane odoo-1 && start_lane odoo-2 && start_lane proofs-1 && start_lane proofs-2 && start_lane lint unit flows pytest-odoo
+        start_lane odoo-1 && start_lane odoo-2 && start_lane proofs-1 && start_lane proofs-2 &&
+            start_lane lint flows pytest-odoo && start_lane unit
         ;;
     poc) start_lane proofs-1 && start_lane proofs-2 ;;
     all)
         start_lane odoo-1 && start_lane odoo-2 && start_lane proofs-1 nemesis && start_lane proofs-2 &&
-            start_lane lint unit flows pytest-odoo-all
+            start_lane lint flows pytest-odoo-all && start_lane unit
         ;;
     *) for step in "$@"; do steps+=("$step") && run_alone "$step"; done ;;
 esac

@@ -3,12 +3,12 @@ import re
 from contextlib import contextmanager
 from copy import deepcopy
 
-from odoo import Command
 from odoo.tests import new_test_user
 from odoo.tools import mute_logger
 
 from odoo.addons.opterp_kkt.core.registration_number import complete
-from odoo.addons.point_of_sale.tests.common import TestPoSCommon
+
+from .stored_shop import StoredShop
 
 COMPANY = 'company_1_data'  # as Odoo's own tests name it
 ROW = re.compile(r'<tr class="(?:fw-bolder)?"><td>(.*?)</td>' + 3 * r'<td class="text-end">(.*?)</td>' + '</tr>')
@@ -30,14 +30,7 @@ class KktCommon:
 
     @classmethod
     def setup_independent_company(cls):
-        # OVERRIDE 'account': to make one, with its chart of accounts, takes longer than all else of a class's set-up
-        company = cls.env['res.company'].sudo().search([('name', '=', COMPANY)]).sudo(False) or cls._create_shop_company()
-        cls.env.user.company_ids = [Command.link(company.id)]
-        return company
-
-    @classmethod
-    def _create_shop_company(cls):
-        """The company of all tests, made once by `docker/database.sh tested`. The currency is set before anything is booked."""
+        # OVERRIDE 'account': its currency is set before anything is booked
         roubles = cls._enable_currency('RUB')
         return cls._create_company(name=COMPANY, currency_id=roubles.id, vat='7700123459')  # nobody's valid INN
 
@@ -75,12 +68,13 @@ class KktCommon:
         )
 
 
-class KktSaleCommon(KktCommon, TestPoSCommon):
+class KktSaleCommon(KktCommon, StoredShop):
     """A shop with one register and an open session, where `_sell` pays an order as the till does."""
 
     @classmethod
-    def setUpClass(cls):
-        super().setUpClass()
+    def _make_shop(cls):
+        # EXTENDS StoredShop
+        super()._make_shop()
         cls.company.point_of_sale_update_stock_quantities = 'closing'  # pickings are not what is tested here
         cls.vat_22, cls.exempt = cls.env['account.tax'].create(
             [

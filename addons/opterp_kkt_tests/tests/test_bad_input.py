@@ -168,12 +168,10 @@ def change(ui_order, place, value):
         commands = ui_order.get({'line': 'lines', 'payment': 'payment_ids'}[owner])
         command = commands[0] if type(commands) is list and commands else None
         target = command[2] if type(command) is list and len(command) > 2 else None
-    if type(target) not in (dict, list):
-        return
-    if value is not ABSENT:
-        target[key] = value
-    elif type(target) is dict:
+    if type(target) is dict and value is ABSENT:
         target.pop(key, None)
+    elif type(target) is dict or type(target) is list and key in range(len(target)) and value is not ABSENT:
+        target[key] = deepcopy(value)
 
 
 class BadInputCommon(KktSaleCommon):
@@ -332,6 +330,7 @@ class TestBadInput(BadInputCommon, DeliveryCommon):
     @example([(('line', 'price_subtotal_incl'), 1e300)], True)  # Odoo alone doesn't look at it
     @example([(('order', 'kkt_hlc'), "half a pair \ud800")], False)
     @example([(('stamp', 'node'), "nul \x00")], True)
+    @example([(('payment_ids', 2), [[4, 999999999]]), (('payment', 'name'), "a list has no names")], False)
     @FUZZ
     def test_wrong_types_and_missing_keys(self, changed, draft):
         ui_order = self._get_good(kkt_hlc=STAMPED)
