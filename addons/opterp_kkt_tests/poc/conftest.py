@@ -21,8 +21,8 @@ def pytest_configure(config):
 
 
 def pytest_collection_modifyitems(items):
-    """The three POCs are the longest: with them at the beginning, lanes end at about the same time."""
-    items.sort(key=lambda item: not item.path.name.startswith("test_poc"))
+    """The POCs and the nemeses are the longest: with them at the beginning, lanes end at about the same time."""
+    items.sort(key=lambda item: not any(name in item.path.name for name in ("poc_", "nemesis")))
     for item in items:
         if os.environ.get("SHORT") and item.get_closest_marker("at_length"):
             item.add_marker(pytest.mark.skip(reason="a part of make proofs"))
